@@ -1,0 +1,51 @@
+# make demo   train real models and look at what was recorded      make test    prove it
+# make check  style, types, floors, packaging, every Python here   make bench   side by side with other trackers
+# Needs Python 3.10 or newer, make and the package index; another Python: make PYTHON=python3.12 demo
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := -m pip install --quiet --quiet --constraint constraints.txt
+TORCH_CPU := --extra-index-url https://download.pytorch.org/whl/cpu
+TOO_OLD := autotrack needs Python 3.10 or newer: make PYTHON=python3.12 ...
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check bench
+
+demo: $(VENV)/.demo
+	@$(BIN)/python docs/examples/demo.py
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 $(ARGS)
+
+check: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest tests/test_packaging.py -k content
+	$(BIN)/python .ci/pythons.py
+
+bench: $(VENV)-bench/.made
+	$(VENV)-bench/bin/python -m benchmarks $(ARGS)
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit("$(TOO_OLD)" if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
+	$(BIN)/python $(INSTALL) --editable '.[sklearn,plot]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
+	$(BIN)/python $(INSTALL) --editable '.[test,check]'
+	$(BIN)/python $(INSTALL) --retries 1 $(TORCH_CPU) torch jax \
+	    || echo 'no light build of torch and jax for this machine: their cases are skipped'
+	@touch $@ $(VENV)/.demo
+
+$(VENV)-bench/.made: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(INSTALL) $(TORCH_CPU) --editable '.[bench]'
+	@touch $@

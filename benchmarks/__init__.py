@@ -1,0 +1,1 @@
+"""autotrack and its peers, measured side by side in one run: `python -m benchmarks --help`."""

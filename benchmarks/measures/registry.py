@@ -1,0 +1,27 @@
+"""The measures, in the order of the table."""
+
+from __future__ import annotations
+
+from benchmarks.measures.base import Measure
+from benchmarks.measures.calls import Call, Disk, Throughput
+from benchmarks.measures.loss import Loss
+from benchmarks.measures.memory import Memory
+from benchmarks.measures.reading import Chart, History
+from benchmarks.measures.searching import LargeSearch, Search
+from benchmarks.measures.sklearn_fit import Fit
+from benchmarks.measures.startup import Import, Process
+
+MEASURES: tuple[type[Measure], ...] = (
+    Import,
+    Process,
+    Call,
+    Loss,
+    Throughput,
+    Disk,
+    History,
+    Search,
+    LargeSearch,
+    Chart,
+    Fit,
+    Memory,
+)

@@ -1,0 +1,1 @@
+"""One adapter per tracker, all with the same few verbs."""

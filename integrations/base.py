@@ -1,0 +1,55 @@
+"""What an integration is: one framework's own hooks, translated into calls on a training.
+
+A third party's integration subclasses `Integration`, is listed under the entry point group
+`autotrack.integrations`, and imports nothing of its framework at the top of its module: `install` is called once the
+framework has been imported by somebody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+from autotrack.instrument.patching import Patches
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be chosen with `autolog(…)`; the same words for every framework, a subclass may add its own."""
+
+    experiment: str | None = None
+    name: str | None = None
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    log_models: bool = True
+    log_input_examples: bool = True
+    log_training_metrics: bool = True
+    log_datasets: bool = True
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+class Integration:
+    """One framework's integration; `install` and `uninstall` may follow one another any number of times.
+
+    `watches` are the modules after whose import it is installed, `distribution` is what people install, `requires` a
+    range of its versions such as ">=1.3,<3". All of it is read before the framework is imported.
+    """
+
+    watches: ClassVar[tuple[str, ...]] = ()
+    distribution: ClassVar[str] = ""
+    requires: ClassVar[str] = ""
+    options_type: ClassVar[type[Options]] = Options
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.patches = Patches()
+
+    def install(self) -> None:
+        """Hook into the framework, which is imported; called again after the import of each watched module."""
+        raise NotImplementedError
+
+    def uninstall(self) -> None:
+        """Remove every trace of `install`."""
+        self.patches.undo()

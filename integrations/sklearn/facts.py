@@ -1,0 +1,173 @@
+"""What a fit was given, as plain facts: the estimator's parameters, the arguments of the call, the data."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from autotrack.fingerprint import describe
+
+TARGETS = ("y", "Y", "y_true", "target", "targets", "labels")
+MOST_ITEMS = 100
+MOST_CLASSES = 50
+MOST_LABELS = 1_000_000
+_ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Params:
+    """The parameters of an estimator and of the estimators inside it, apart by whether the user set them."""
+
+    chosen: dict[str, Any] = field(default_factory=dict)
+    default: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a fit was called with: the data by parameter name, and the further arguments in brief."""
+
+    inputs: Any = None
+    inputs_name: str = "X"
+    target: Any = None
+    target_name: str = "y"
+    chosen: dict[str, Any] = field(default_factory=dict)
+    default: dict[str, Any] = field(default_factory=dict)
+
+
+def params_of(estimator: Any) -> Params:
+    """The parameters by scikit-learn's names (`C`, `clf__C`); set means different from the signature's default."""
+    everything = estimator.get_params(deep=True)
+    found = Params()
+    for key, value in everything.items():
+        outer, _, name = key.rpartition("__")
+        owner = everything.get(outer) if outer else estimator
+        is_default = owner is not None and _same(value, _defaults(type(owner).__init__).get(name, _ABSENT))
+        (found.default if is_default else found.chosen)[key] = brief(value)
+    return found
+
+
+def parts_of(estimator: Any) -> Iterator[Any]:
+    """The estimator and all estimators that are parameters of it, at any depth."""
+    yield estimator
+    for value in estimator.get_params(deep=True).values():
+        if is_estimator(value):
+            yield value
+
+
+def arguments_of(
+    wrapped: Callable[..., Any], estimator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Arguments:
+    """The arguments of `fit` under the names of its parameters, wherever and however they were given.
+
+    Nothing, if they do not fit its signature: then the call itself is about to raise that.
+    """
+    signature = inspect.signature(wrapped)
+    try:
+        bound = signature.bind_partial(estimator, *args, **kwargs)
+    except TypeError:
+        return Arguments()
+    given = dict(list(bound.arguments.items())[1:])
+    defaults: dict[str, Any] = {}
+    for name, parameter in list(signature.parameters.items())[1:]:
+        if parameter.kind is parameter.VAR_KEYWORD:
+            given.update(given.pop(name, {}))
+        elif parameter.default is not parameter.empty:
+            defaults[name] = parameter.default
+    names = [name for name in (*list(signature.parameters)[1:], *given) if name in given]
+    inputs = names[0] if names else "X"
+    target = next((name for name in names[1:] if name in TARGETS), "y")
+    rest = {**defaults, **given}
+    values = rest.pop(inputs, None), rest.pop(target, None)
+    unchanged = {name for name in rest if name in defaults and _same(rest[name], defaults[name])}
+    return Arguments(
+        values[0], inputs, values[1], target,
+        {f"fit.{name}": brief(value) for name, value in rest.items() if name not in unchanged},
+        {f"fit.{name}": brief(value) for name, value in rest.items() if name in unchanged},
+    )  # fmt: skip
+
+
+def brief(value: Any) -> Any:
+    """A value as a parameter should show it: estimators by class, data by shape, everything else as it is."""
+    if is_estimator(value):
+        return type(value).__qualname__
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape and hasattr(value, "dtype") and _size(shape) > MOST_ITEMS:
+        return f"{type(value).__name__} of shape {shape} and dtype {value.dtype}"
+    if isinstance(shape, tuple) and not hasattr(value, "dtype"):
+        return f"{type(value).__name__} of shape {shape}"
+    if type(value) in (list, tuple):
+        shown = [brief(item) for item in value[:MOST_ITEMS]]
+        return shown if len(value) <= MOST_ITEMS else [*shown, f"… {len(value):,} in all"]
+    if type(value) is dict and len(value) <= MOST_ITEMS:
+        return {str(key): brief(item) for key, item in value.items()}
+    if type(value) is dict:
+        return f"dict of {len(value):,}"
+    return value
+
+
+def is_estimator(value: Any) -> bool:
+    """Whether it is an estimator object, as opposed to a class or a plain value."""
+    return hasattr(value, "get_params") and hasattr(value, "fit") and not isinstance(value, type)
+
+
+def dataset(data: Any, *, labels: bool = False) -> tuple[str, dict[str, Any]]:
+    """Fingerprint and description of data, for labels with the number of rows per class."""
+    digest, meta = describe(data)
+    balance = _class_balance(data) if labels else None
+    return digest, meta if balance is None else {**meta, "classes": balance}
+
+
+def _class_balance(labels: Any) -> dict[str, int] | None:
+    """Rows per class, for one-dimensional labels of few classes."""
+    import numpy
+
+    shape = getattr(labels, "shape", None)
+    if shape is None and type(labels) in (list, tuple):
+        shape = (len(labels),)
+    if shape is None or len(shape) != 1 or not 0 < shape[0] <= MOST_LABELS:
+        return None
+    values = numpy.asarray(labels)
+    if values.dtype.kind not in "biuUSO":
+        return None
+    if values.dtype.kind in "iu" and int(values.max()) - int(values.min()) >= 10 * MOST_CLASSES:
+        return None
+    if values.dtype.kind == "O" and not all(type(value) in (str, int, bool) for value in values[:MOST_CLASSES]):
+        return None
+    found, counts = numpy.unique(values, return_counts=True)
+    if len(found) > MOST_CLASSES:
+        return None
+    return {str(name): int(count) for name, count in zip(found.tolist(), counts.tolist(), strict=True)}
+
+
+@functools.lru_cache(maxsize=512)
+def _defaults(init: Callable[..., Any]) -> dict[str, Any]:
+    return {
+        name: parameter.default
+        for name, parameter in inspect.signature(init).parameters.items()
+        if parameter.default is not parameter.empty
+    }
+
+
+def _same(value: Any, default: Any) -> bool:
+    if value is default:
+        return True
+    if type(value) is not type(default):
+        return False
+    if type(value) in (str, int, bool, float, tuple, list, dict, type(None)):
+        if type(value) in (tuple, list):
+            return len(value) == len(default) and all(map(_same, value, default))
+        return bool(value == default) or (type(value) is float and math.isnan(value) and math.isnan(default))
+    return False
+
+
+def _size(shape: tuple[Any, ...]) -> int:
+    size = 1
+    for length in shape:
+        size *= int(length)
+    return size

@@ -1,0 +1,231 @@
+"""One outermost fit, from just before to just after: what it was given, what came of it, how it ended."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from autotrack._guard import guarded
+from autotrack.collector import active_run
+from autotrack.events import Dataset, Failure, Role
+from autotrack.instrument.trampolines import FILENAME
+from autotrack.integrations.base import Options
+from autotrack.integrations.sklearn.facts import Arguments, arguments_of, dataset, params_of
+from autotrack.run import Run, describe_failure, how_it_ended
+from autotrack.starting import Training, begin_training
+from autotrack.values import plain
+
+BUDGET = 0.020  # seconds of CPU time for our own work after a fit, or the share of the fit's duration if that is more
+SHARE = 0.05
+FIRST_BUDGET = 0.060  # for the first fit of a process, which pays for imports and cold caches
+DETAILED_TRAININGS = 100
+NOTED_TRANSFORMERS = 50
+
+_warm: set[str] = set()
+_noted: weakref.WeakKeyDictionary[Run, int] = weakref.WeakKeyDictionary()
+
+
+class Fit:
+    """The fit of an estimator that predicts: a training. `level` is how deep in joblib's workers it runs."""
+
+    def __init__(self, options: Options, estimator: Any, wrapped: Callable[..., Any], level: int = 0) -> None:
+        self.active = True
+        self.level = level
+        self.duration = 0.0
+        self._options = options
+        self._estimator = estimator
+        self._wrapped = wrapped
+        self._training: Training | None = None
+        self._arguments = Arguments()
+        self._first_rows: Any = None
+        self._outputs: Any = None
+        self._begun = time.perf_counter()
+
+    def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Open the training and record what the fit is given, before it can change any of it."""
+        kind = type(self._estimator)
+        options = self._options
+        training = self._training = begin_training(
+            kind.__name__, "sklearn", run_name=options.name, experiment=options.experiment, tags=options.tags,
+            params={"model.class": kind.__qualname__, "model.module": kind.__module__},
+        )  # fmt: skip
+        with guarded("the estimator's parameters"):
+            params = params_of(self._estimator)
+            if params.chosen:
+                training.log_params(params.chosen)
+            if params.default:
+                training.log_params(params.default, origin="default")
+        with guarded("the arguments of fit"):
+            self._arguments = arguments_of(self._wrapped, self._estimator, args, kwargs)
+            if self._arguments.chosen:
+                training.log_params(self._arguments.chosen)
+            if self._arguments.default:
+                training.log_params(self._arguments.default, origin="default")
+        if self._is_detailed:
+            with guarded("the training data"):
+                self._look_at_data(training)
+        elif training.number == DETAILED_TRAININGS + 1:
+            training.run.report(
+                "sklearn", f"from training {training.number} on only parameters and duration are kept", level="info"
+            )
+        self._begun = time.perf_counter()
+
+    def measure(self) -> None:
+        """Take the time: the fit has just ended."""
+        self.duration = time.perf_counter() - self._begun
+
+    def finished(self) -> None:
+        """Record what came of it, within the budget for our own work."""
+        training = self._training
+        if training is None:
+            return
+        try:
+            with guarded("the results of a fit"):
+                self._record_results(training)
+        finally:
+            with guarded("the end of a fit"):
+                training.finish("finished")
+
+    def failed(self, error: BaseException) -> None:
+        """Record the exception that is on its way to the user."""
+        if self._training is not None:
+            status, _ = how_it_ended(error)
+            with guarded("the duration of a fit"):
+                self._training.log({"train/duration": self.duration})
+            self._training.finish("killed" if status == "finished" else status, failure=failure_of(error))
+
+    @property
+    def _is_detailed(self) -> bool:
+        return self._training is not None and self._training.number <= DETAILED_TRAININGS
+
+    def _look_at_data(self, training: Training) -> None:
+        given = self._arguments
+        if self._options.log_datasets:
+            _log_dataset(training, given.inputs, given.inputs_name, "train")
+            if given.target is not None:
+                labels = bool(sys.modules["sklearn.base"].is_classifier(self._estimator))
+                _log_dataset(training, given.target, given.target_name, "train", labels=labels)
+        if self._options.log_models:
+            from autotrack.models.signature import ROWS, rows_of, schema_of
+
+            self._outputs = schema_of(given.target)
+            head: Any = rows_of(given.inputs, slice(0, ROWS))
+            self._first_rows = head.copy() if hasattr(head, "copy") else head
+
+    def _record_results(self, training: Training) -> None:
+        from autotrack.integrations.sklearn import metrics, saving
+
+        deadline = time.thread_time() + max(BUDGET if _warm else FIRST_BUDGET, SHARE * self.duration)
+        _warm.add("warm")
+        values: dict[str, float] = {"duration": self.duration}
+        if self._is_detailed:
+            with guarded("what the estimator learned"):
+                values.update(metrics.learned(self._estimator))
+            if self._options.log_models:
+                with guarded("saving the model"):
+                    saving.keep_model(
+                        training, self._estimator, self._first_rows, self._signature(), deadline,
+                        with_example=self._options.log_input_examples,
+                    )  # fmt: skip
+            if self._options.log_training_metrics:
+                with guarded("training metrics"):
+                    values.update(self._training_metrics(training, deadline))
+        training.log({f"train/{name}": value for name, value in values.items()})
+
+    def _training_metrics(self, training: Training, deadline: float) -> dict[str, float]:
+        from autotrack.integrations.sklearn import metrics
+
+        try:
+            values, sample = metrics.compute(self._estimator, self._arguments.inputs, self._arguments.target, deadline)
+        except metrics.Skipped as reason:
+            training.report("training metrics", f"not computed: {reason}")
+            return {}
+        if sample:
+            training.report("training metrics", f"computed on {sample}", level="info")
+        return values
+
+    def _signature(self) -> dict[str, Any]:
+        from autotrack.models.signature import schema_of
+
+        return {"inputs": schema_of(self._arguments.inputs), "outputs": self._outputs}
+
+
+class Preprocessing:
+    """The fit of something that predicts nothing: no training, but a remark in the run that is open."""
+
+    def __init__(self, options: Options, estimator: Any, wrapped: Callable[..., Any], level: int = 0) -> None:
+        self.active = True
+        self.level = level
+        self.duration = 0.0
+        self._estimator = estimator
+        self._run: Run | None = None
+        self._params: dict[str, Any] = {}
+
+    def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """See which run is open, and what the parameters are before the fit."""
+        run = active_run()
+        if run is not None and not run.implicit:
+            self._run = run
+            self._params = params_of(self._estimator).chosen
+
+    def measure(self) -> None:
+        """Nothing to measure: duration is not kept for preprocessing."""
+
+    def finished(self) -> None:
+        """Note the transformer and what was set, under `preprocessing.<n>`."""
+        if self._run is None or not self._run.is_open:
+            return
+        number = _noted[self._run] = _noted.get(self._run, 0) + 1
+        if number <= NOTED_TRANSFORMERS:
+            facts = {"class": type(self._estimator).__qualname__, **self._params}
+            self._run.log_params({f"preprocessing.{number}": facts})
+        elif number == NOTED_TRANSFORMERS + 1:
+            message = f"fits of transformers after the first {NOTED_TRANSFORMERS} are not noted"
+            self._run.report("preprocessing", message)
+
+    def failed(self, error: BaseException) -> None:
+        """Whether the program goes on is the user's affair: nothing is recorded."""
+
+
+def is_preprocessing(estimator: Any) -> bool:
+    """Whether the estimator only transforms: there is nothing to predict with it."""
+    base = sys.modules["sklearn.base"]
+    if base.is_classifier(estimator) or base.is_regressor(estimator):
+        return False
+    transforms = hasattr(estimator, "transform") or hasattr(estimator, "fit_transform")
+    return transforms and not hasattr(estimator, "predict") and not hasattr(estimator, "fit_predict")
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The exception as it is recorded, its traceback without the frames that are ours."""
+    text = ""
+    with guarded("the traceback of a failed fit"):
+        found = traceback.TracebackException.from_exception(error)
+        _forget_our_frames(found)
+        text = "".join(found.format())
+    return msgspec.structs.replace(describe_failure(error), traceback=text)
+
+
+def _forget_our_frames(found: traceback.TracebackException | None) -> None:
+    while found is not None:
+        found.stack[:] = [frame for frame in found.stack if frame.filename != FILENAME]
+        _forget_our_frames(found.__cause__)
+        found = found.__context__
+
+
+def _log_dataset(training: Training, data: Any, name: str, role: Role, *, labels: bool = False) -> None:
+    if data is None:
+        return
+    digest, meta = dataset(data, labels=labels)
+    training.emit(
+        Dataset(
+            run=training.id, time=time.time(), training=training.number, name=name, role=role, digest=digest,
+            meta=plain(meta),
+        )
+    )  # fmt: skip

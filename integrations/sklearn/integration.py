@@ -1,0 +1,165 @@
+"""Where scikit-learn is hooked: the `fit*` methods of every estimator class, as it comes into being.
+
+Classes that exist are found from `BaseEstimator` downwards, later ones through `__init_subclass__`. The methods are
+observed where they are defined, also in mixins, so that no class gets an attribute that it did not have.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from types import FunctionType
+from typing import Any, ClassVar
+
+from autotrack._guard import guarded
+from autotrack.collector import recording_allowed
+from autotrack.integrations.base import Integration, Options
+from autotrack.integrations.sklearn.fitting import Fit, Preprocessing, is_preprocessing
+
+FIT = "sklearn.fit"
+CLASS = "sklearn.class"
+HOOK = "__init_subclass__"
+
+_outermost: ContextVar[Fit | Preprocessing | None] = ContextVar("autotrack_sklearn_fit", default=None)
+
+
+class SklearnIntegration(Integration):
+    """Records the outermost fit of every estimator: scikit-learn's, third parties' and the user's own."""
+
+    watches: ClassVar[tuple[str, ...]] = ("sklearn.base",)
+    distribution: ClassVar[str] = "scikit-learn"
+    requires: ClassVar[str] = ">=1.3"
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self._seen: weakref.WeakSet[type] = weakref.WeakSet()
+        self._being_made = threading.local()
+        self._under_way: set[Fit | Preprocessing] = set()
+
+    def install(self) -> None:
+        """Observe all estimator classes that there are and that come."""
+        self.patches.observe(FIT, self._on_fit)
+        self.patches.observe(CLASS, self._on_class)
+        for kind in _with_descendants(_base_estimator()):
+            self._instrument(kind)
+
+    def uninstall(self) -> None:
+        """Put the classes back as they were."""
+        super().uninstall()
+        self._seen = weakref.WeakSet()
+
+    def _instrument(self, kind: type) -> None:
+        for definer in kind.__mro__:
+            if definer in self._seen or definer is object:
+                continue
+            self._seen.add(definer)
+            for name, value in tuple(vars(definer).items()):
+                if name == HOOK and (
+                    definer.__module__.startswith("sklearn.") or issubclass(definer, _base_estimator())
+                ):
+                    self.patches.method(definer, name, CLASS)
+                elif name.startswith("fit") and _is_fit(name, value):
+                    with guarded(f"observing {definer.__qualname__}.{name}"):
+                        self.patches.method(definer, name, FIT)
+
+    def _on_class(self, wrapped: Any, made: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _ClassMade | None:
+        pending: set[type] = self._being_made.__dict__.setdefault("classes", set())
+        if made in pending:
+            return None
+        pending.add(made)
+        return _ClassMade(self, made, pending)
+
+    def _on_fit(
+        self, wrapped: Any, estimator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> _Outermost | None:
+        around = _outermost.get()
+        if around is not None and around.active:
+            return None
+        if not isinstance(estimator, _base_estimator()) or not recording_allowed():
+            return None
+        level = _joblib_level()
+        if level and any(other.level < level for other in tuple(self._under_way)):
+            return None  # a worker thread of a fit that another thread is in
+        kind = Preprocessing if is_preprocessing(estimator) else Fit
+        watch = _Outermost(self, kind(self.options, estimator, wrapped, level), around)
+        watch.begin(args, kwargs)
+        return watch
+
+
+class _ClassMade:
+    """Waits for the end of the outermost `__init_subclass__` of a class: then its methods are what they will be."""
+
+    def __init__(self, owner: SklearnIntegration, made: type, pending: set[type]) -> None:
+        self._owner = owner
+        self._made = made
+        self._pending = pending
+
+    def returned(self, result: Any) -> None:
+        self._pending.discard(self._made)
+        if issubclass(self._made, _base_estimator()):
+            self._owner._instrument(self._made)
+
+    def raised(self, error: BaseException) -> None:
+        self._pending.discard(self._made)
+
+
+class _Outermost:
+    """Keeps the fits inside a fit quiet, from its beginning to its end, whatever goes wrong with recording it."""
+
+    def __init__(self, owner: SklearnIntegration, fit: Fit | Preprocessing, around: Fit | Preprocessing | None) -> None:
+        self._owner = owner
+        self._fit = fit
+        self._around = around
+
+    def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        _outermost.set(self._fit)
+        self._owner._under_way.add(self._fit)
+        with guarded("recording the start of a fit"):
+            self._fit.begin(args, kwargs)
+
+    def returned(self, result: Any) -> None:
+        self._fit.measure()
+        try:
+            self._fit.finished()
+        finally:
+            self._end()
+
+    def raised(self, error: BaseException) -> None:
+        self._fit.measure()
+        try:
+            self._fit.failed(error)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self._fit.active = False
+        self._owner._under_way.discard(self._fit)
+        _outermost.set(self._around)
+
+
+def _base_estimator() -> type:
+    kind: type = sys.modules["sklearn.base"].BaseEstimator
+    return kind
+
+
+def _is_fit(name: str, value: Any) -> bool:
+    named = name == "fit" or (name.startswith("fit_") and not name.endswith("_"))
+    return named and (type(value) is FunctionType or type(getattr(value, "fn", None)) is FunctionType)
+
+
+def _with_descendants(kind: type) -> Iterator[type]:
+    yield kind
+    children: list[type] = type.__subclasses__(kind)
+    for child in children:
+        yield from _with_descendants(child)
+
+
+def _joblib_level() -> int:
+    """How deep in joblib's workers this thread is; 0 outside of any."""
+    parallel = sys.modules.get("joblib.parallel")
+    if parallel is None:
+        return 0
+    return getattr(parallel.get_active_backend()[0], "nesting_level", 0) or 0

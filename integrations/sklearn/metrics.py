@@ -1,0 +1,236 @@
+"""Training metrics that we compute ourselves: only where calling `predict` can have no effect.
+
+That is known of scikit-learn's own estimators, put together from its own parts, without callables of the user's,
+without processes that `predict` would start, and on data that the fit did not change. For everything else
+`compute` says in one sentence why there are none.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from autotrack.integrations.sklearn.facts import parts_of
+from autotrack.models.signature import is_frame, is_sparse, rows_of
+
+MOST_ROWS = 5_000
+MOST_VALUES = 500_000
+PROBES = (100, 1000)
+OUT_OF_TIME = "the time for our own work was used up"
+
+# Modules whose estimators predict from what they learned and nothing else.
+_PREDICTS = (
+    "calibration", "cluster", "cross_decomposition", "discriminant_analysis", "ensemble", "gaussian_process",
+    "isotonic", "kernel_ridge", "linear_model", "mixture", "multiclass", "multioutput", "naive_bayes", "neighbors",
+    "neural_network", "semi_supervised", "svm", "tree",
+)  # fmt: skip
+_PARTS = (
+    *_PREDICTS, "compose", "covariance", "decomposition", "feature_extraction", "feature_selection", "impute",
+    "kernel_approximation", "model_selection", "pipeline", "preprocessing", "random_projection",
+)  # fmt: skip
+_DRAWS = {"DummyClassifier", "IterativeImputer", "BernoulliRBM", "LatentDirichletAllocation", "FunctionTransformer"}
+_THREADS = ("sklearn.ensemble._forest", "sklearn.neighbors.", "sklearn.linear_model.", "sklearn.cluster.")
+_CHANGES_DATA = ("copy", "copy_X", "copy_x")
+
+
+class Skipped(Exception):  # noqa: N818 - it is a reason, nothing went wrong
+    """There are no training metrics; the message says why."""
+
+
+def compute(estimator: Any, inputs: Any, target: Any, deadline: float) -> tuple[dict[str, float], str]:
+    """Training metrics by name (without `train/`), and what they were computed on ("" for all rows).
+
+    `deadline` is in the thread's CPU time (`time.thread_time()`). Raises `Skipped`.
+    """
+    for part in parts_of(estimator):
+        _check(part)
+    if not hasattr(estimator, "predict"):
+        raise Skipped("it does not predict")
+    rows = _row_count(inputs)
+    with unchanged_random_state():
+        step = math.ceil(rows / _affordable_rows(estimator, inputs, rows, deadline))
+        some = rows_of(inputs, slice(None, None, step)) if step > 1 else inputs
+        wanted = rows_of(target, slice(None, None, step)) if step > 1 and target is not None else target
+        values = _values(estimator, some, wanted)
+    return values, "" if step == 1 else f"{math.ceil(rows / step):,} of {rows:,} rows, evenly spaced"
+
+
+def learned(estimator: Any) -> dict[str, float]:
+    """Single numbers that the estimator itself found while fitting: iterations, loss, inertia; calls nothing."""
+    found: dict[str, float] = {}
+    for attribute in ("n_iter_", "loss_", "inertia_", "best_score_", "oob_score_", "lower_bound_"):
+        value = vars(estimator).get(attribute)
+        item = getattr(value, "item", None)
+        if item is not None and getattr(value, "size", 0) == 1:
+            value = item()
+        if isinstance(value, (int, float)):
+            found[attribute.strip("_")] = value
+    return found
+
+
+@contextmanager
+def unchanged_random_state() -> Iterator[None]:
+    """The global random states of `random` and NumPy are afterwards what they were before.
+
+    Where other threads run, these may have drawn meanwhile: then nothing is put back.
+    """
+    import random
+
+    numpy = sys.modules.get("numpy")
+    before = random.getstate()
+    legacy = numpy.random.get_state() if numpy is not None else None
+    try:
+        yield
+    finally:
+        if _is_alone():
+            if random.getstate() != before:
+                random.setstate(before)
+            if numpy is not None and not _same_state(numpy.random.get_state(), legacy):
+                numpy.random.set_state(legacy)
+
+
+def _is_alone() -> bool:
+    ours = {"autotrack", threading.current_thread().name}
+    return all(thread.name in ours for thread in threading.enumerate())
+
+
+def _same_state(now: Any, before: Any) -> bool:
+    return bool(now[2:] == before[2:] and (now[1] == before[1]).all())
+
+
+def _check(part: Any) -> None:
+    kind = type(part)
+    module = kind.__module__
+    if not module.startswith("sklearn."):
+        raise Skipped(f"{kind.__qualname__} is not scikit-learn's own, so its predict is not called unasked")
+    if module.split(".")[1] not in _PARTS or kind.__name__ in _DRAWS:
+        raise Skipped(f"{kind.__qualname__} is not known to predict without an effect")
+    for name, value in part.get_params(deep=False).items():
+        if callable(value) and not hasattr(value, "get_params"):
+            raise Skipped(f"{name} is a function that predict would call")
+        if name in _CHANGES_DATA and value is False:
+            raise Skipped(f"{name}=False lets the fit change the data")
+        if name == "n_jobs" and value not in (None, 1) and not module.startswith(_THREADS):
+            raise Skipped(f"n_jobs={value} would start workers")
+        if name == "verbose" and value and module.startswith(("sklearn.ensemble", "sklearn.multi", "sklearn.compose")):
+            raise Skipped("verbose would print")
+
+
+def _row_count(inputs: Any) -> int:
+    known = type(inputs) is list or is_frame(inputs) or is_sparse(inputs) or type(inputs).__module__ == "numpy"
+    if not known or rows_of(inputs, slice(0, 1)) is None:
+        raise Skipped(f"rows of a {type(inputs).__qualname__} cannot be chosen cheaply")
+    rows = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)
+    if not rows:
+        raise Skipped("there are no rows")
+    return int(rows)
+
+
+def _affordable_rows(estimator: Any, inputs: Any, rows: int, deadline: float) -> int:
+    """How many rows can be predicted three times before the deadline, told from a few of them."""
+    width = inputs.shape[1] if len(getattr(inputs, "shape", ())) > 1 else 1
+    most = min(rows, MOST_ROWS, max(PROBES[0], MOST_VALUES // max(1, width)))
+    few = _time_of_predicting(estimator, inputs, PROBES[0], deadline)
+    fixed, per_row = 0.0, few / PROBES[0]
+    if most > PROBES[1] and time.thread_time() + few * PROBES[1] / PROBES[0] < deadline:
+        more = _time_of_predicting(estimator, inputs, PROBES[1], deadline)
+        per_row = max(more - few, 1e-9) / (PROBES[1] - PROBES[0])
+        fixed = max(0.0, few - per_row * PROBES[0])
+    affordable = int(((deadline - time.thread_time()) / 3 - fixed) / max(per_row, 1e-9))
+    if affordable < min(rows, PROBES[0]):
+        raise Skipped(OUT_OF_TIME)
+    return min(most, affordable)
+
+
+def _time_of_predicting(estimator: Any, inputs: Any, rows: int, deadline: float) -> float:
+    begun = time.thread_time()
+    if begun >= deadline:
+        raise Skipped(OUT_OF_TIME)
+    _asked(estimator.predict, rows_of(inputs, slice(0, rows)))
+    return time.thread_time() - begun
+
+
+def _asked(predict: Callable[[Any], Any], inputs: Any) -> Any:
+    """Its predictions; an estimator that cannot predict what it was fitted on has none, which is no failure of ours."""
+    try:
+        return predict(inputs)
+    except (ValueError, TypeError, AttributeError, ArithmeticError, LookupError) as error:
+        raise Skipped(f"predict raised {type(error).__name__}: {error}") from error
+
+
+def _values(estimator: Any, inputs: Any, target: Any) -> dict[str, float]:
+    import numpy
+
+    base = sys.modules["sklearn.base"]
+    with numpy.errstate(all="ignore"):
+        if target is not None and base.is_classifier(estimator):
+            return _classified(estimator, inputs, numpy.asarray(target))
+        if target is not None and base.is_regressor(estimator):
+            return _regressed(
+                numpy.asarray(target, dtype=float), numpy.asarray(_asked(estimator.predict, inputs), float)
+            )
+        if base.is_outlier_detector(estimator):
+            return {"outlier_fraction": float(numpy.mean(numpy.asarray(_asked(estimator.predict, inputs)) == -1))}
+        if getattr(estimator, "_estimator_type", "") == "clusterer" or hasattr(estimator, "labels_"):
+            return {"clusters": float(len(numpy.unique(numpy.asarray(_asked(estimator.predict, inputs)))))}
+    raise Skipped("there is nothing to compare its predictions with")
+
+
+def _classified(estimator: Any, inputs: Any, target: Any) -> dict[str, float]:
+    """Accuracy, macro averages of precision, recall and F1, and the log loss (natural logarithm)."""
+    import numpy
+
+    if target.ndim != 1:
+        raise Skipped("labels of several columns")
+    predicted = numpy.asarray(_asked(estimator.predict, inputs))
+    if predicted.shape != target.shape:
+        raise Skipped("its predictions are not shaped like the labels")
+    scores: list[tuple[float, float, float]] = []
+    for label in numpy.union1d(target, predicted):
+        true, said = target == label, predicted == label
+        hits = float(numpy.count_nonzero(true & said))
+        precision = hits / max(1.0, float(numpy.count_nonzero(said)))
+        recall = hits / max(1.0, float(numpy.count_nonzero(true)))
+        scores.append((precision, recall, 2 * precision * recall / (precision + recall) if hits else 0.0))
+    means = numpy.mean(scores, axis=0)
+    values = {"accuracy": float(numpy.mean(predicted == target))}
+    values.update(zip(("precision", "recall", "f1"), map(float, means), strict=True))
+    loss = _log_loss(estimator, inputs, target)
+    return values if loss is None else {**values, "log_loss": loss}
+
+
+def _log_loss(estimator: Any, inputs: Any, target: Any) -> float | None:
+    import numpy
+
+    probabilities: Callable[[Any], Any] | None = getattr(estimator, "predict_proba", None)
+    classes = getattr(estimator, "classes_", None)
+    if probabilities is None or not isinstance(classes, numpy.ndarray) or classes.ndim != 1:
+        return None
+    found = numpy.asarray(_asked(probabilities, inputs), dtype=float)
+    if found.shape != (len(target), len(classes)):
+        return None
+    columns = numpy.searchsorted(classes, target)
+    right = found[numpy.arange(len(target)), numpy.minimum(columns, len(classes) - 1)]
+    return float(-numpy.mean(numpy.log(numpy.clip(right, numpy.finfo(float).eps, 1.0))))
+
+
+def _regressed(target: Any, predicted: Any) -> dict[str, float]:
+    """R² (mean over columns of 1 - residual / total sum of squares), RMSE and MAE."""
+    import numpy
+
+    if predicted.shape != target.shape:
+        predicted = predicted.reshape(target.shape)
+    residual = target - predicted
+    total = numpy.sum((target - target.mean(axis=0)) ** 2, axis=0)
+    squares = numpy.sum(residual**2, axis=0)
+    r2 = numpy.where(total > 0, 1 - squares / numpy.where(total > 0, total, 1), numpy.where(squares > 0, 0.0, 1.0))
+    return {
+        "r2": float(numpy.mean(r2)),
+        "rmse": float(numpy.sqrt(numpy.mean(residual**2))),
+        "mae": float(numpy.mean(numpy.abs(residual))),
+    }

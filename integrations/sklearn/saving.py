@@ -1,0 +1,72 @@
+"""Keeping the fitted model: within the size limits and the time that is ours."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from autotrack.models.saving import save_model
+from autotrack.models.skops_file import OverBudget
+from autotrack.run import Run
+from autotrack.starting import Training
+
+_DEPTH = 4
+
+_kept: weakref.WeakKeyDictionary[Run, int] = weakref.WeakKeyDictionary()
+
+
+def keep_model(
+    training: Training,
+    estimator: Any,
+    first_rows: Any,
+    signature: Mapping[str, Any],
+    deadline: float,
+    *,
+    with_example: bool,
+) -> None:
+    """Save the model with the training; what is too big or takes too long is named in the capture report."""
+    settings = training._collector.settings
+    kept = _kept.get(training.run, 0)
+    room = settings.models_per_run_limit
+    limits = [limit for limit in (settings.model_limit, None if room is None else room - kept) if limit is not None]
+    limit = min(limits, default=None)
+    size = array_bytes(estimator)
+    if limit is not None and size > limit:
+        training.report(
+            "model", f"not kept: it has more than {limit:,} bytes; configure(model_limit=…, models_per_run_limit=…)"
+        )
+        return
+    try:
+        saved = save_model(
+            estimator, flavor="sklearn", signature=signature, input_example=first_rows if with_example else None,
+            allow_pickle=True, limit=limit, deadline=deadline,
+        )  # fmt: skip
+    except OverBudget as reason:
+        training.report("model", f"not kept: {reason}; log_model(…) keeps it whatever it takes")
+        return
+    _kept[training.run] = kept + sum(map(len, saved.files.values()))
+    name = "model" if training.number <= 1 else f"model-{training.number}"
+    training.record_model(name, saved.flavor, saved.files, saved.meta)
+    if saved.meta["no_input_example"] and with_example:
+        training.report("input example", f"not kept: {saved.meta['no_input_example']}")
+    if saved.meta["runs_code"]:
+        training.report(
+            "model", f"kept as {saved.meta['format']}: loading it runs code and asks for trust=True", level="info"
+        )
+
+
+def array_bytes(value: Any, depth: int = _DEPTH) -> int:
+    """The bytes of the arrays that hang on an object: a lower bound of its size, without serialising it."""
+    size = getattr(value, "nbytes", None)
+    if isinstance(size, int):
+        return size
+    if hasattr(value, "data") and hasattr(value, "indptr"):
+        return int(value.data.nbytes + value.indices.nbytes)
+    if depth == 0 or isinstance(value, type):
+        return sys.getsizeof(value, 0) if isinstance(value, (bytes, str)) else 0
+    if type(value) in (list, tuple):
+        return sum(array_bytes(item, depth - 1) for item in value)
+    inner = value if type(value) is dict else getattr(value, "__dict__", None)
+    return sum(array_bytes(item, depth - 1) for item in inner.values()) if isinstance(inner, dict) else 0

@@ -1,0 +1,73 @@
+"""Records every training run by itself: parameters, metrics, models, code and machine.
+
+    import autotrack
+
+    autotrack.autolog()                                  # every framework that is or will be imported
+    with autotrack.start_run("baseline", params={"lr": 0.1}) as run:
+        run.log({"train/loss": 0.3}, step=10)
+    autotrack.runs("params.lr > 0.01").to_pandas()
+
+Everything is loaded when it is first used: importing autotrack costs milliseconds and imports no framework.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autotrack._api import (
+        active_run,
+        autolog,
+        best,
+        configure,
+        diff,
+        finish,
+        get_run,
+        load_model,
+        log,
+        log_artifact,
+        log_artifacts,
+        log_dataset,
+        log_dict,
+        log_figure,
+        log_metric,
+        log_metrics,
+        log_model,
+        log_param,
+        log_params,
+        log_table,
+        log_text,
+        note,
+        paused,
+        runs,
+        set_experiment,
+        set_tags,
+        start_run,
+    )
+    from autotrack._guard import AutotrackWarning
+    from autotrack.exceptions import AutotrackError
+    from autotrack.run import Run
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AutotrackError", "AutotrackWarning", "Run", "active_run", "autolog", "best", "configure", "diff", "finish",
+    "get_run", "load_model", "log", "log_artifact", "log_artifacts", "log_dataset", "log_dict", "log_figure",
+    "log_metric", "log_metrics", "log_model", "log_param", "log_params", "log_table", "log_text", "note", "paused",
+    "runs", "set_experiment", "set_tags", "start_run",
+]  # fmt: skip
+
+_HOMES = {"AutotrackError": "autotrack.exceptions", "AutotrackWarning": "autotrack._guard", "Run": "autotrack.run"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'autotrack' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, "autotrack._api")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,193 @@
+"""The verbs that people call. Thin: each finds the run or the reader that it is about, and hands over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from autotrack import collector as collector_module
+from autotrack.collector import active_run, collector, paused
+from autotrack.run import Run
+from autotrack.starting import run_for_late_facts, set_experiment, start_run
+
+if TYPE_CHECKING:
+    from autotrack.reading import Reader
+    from autotrack.store.diff import Diff
+    from autotrack.store.records import Record
+    from autotrack.store.runs import Runs
+
+__all__ = [
+    "active_run", "autolog", "best", "configure", "diff", "finish", "get_run", "load_model", "log", "log_artifact",
+    "log_artifacts", "log_dataset", "log_dict", "log_figure", "log_metric", "log_metrics", "log_model", "log_param",
+    "log_params", "log_table", "log_text", "note", "paused", "runs", "set_experiment", "set_tags", "start_run",
+]  # fmt: skip
+
+
+def autolog(*names: str, disable: bool = False, **options: Any) -> None:
+    """Record every training of the frameworks that are, or will be, imported.
+
+    `names` choose frameworks ("sklearn"), by default all. `options` mean the same for each: `log_models`,
+    `experiment`, `tags`, …; a framework that does not know one says so. `disable=True` removes every trace.
+    """
+    from autotrack.instrument.discovery import install, uninstall
+
+    if disable:
+        uninstall(names or None)
+    else:
+        install(names or None, options)
+
+
+def configure(**changes: Any) -> None:
+    """Choose settings in code; `autotrack.settings.Settings` lists them.
+
+    They hold for runs that start from now on. `dir` and `sinks` cannot change while runs are open
+    (`ConfigurationError`).
+    """
+    collector_module.configure(changes)
+
+
+def log(values: Mapping[str, Any], step: int | None = None, *, time: Any = None) -> None:
+    """Record metrics in the active run; after a training, in the run of that training. See `Run.log`."""
+    run_for_late_facts().log(values, step, time=time)
+
+
+def log_metric(key: str, value: Any, step: int | None = None) -> None:
+    """Record one metric in the active run."""
+    run_for_late_facts().log({key: value}, step)
+
+
+def log_metrics(values: Mapping[str, Any], step: int | None = None) -> None:
+    """Record one row of metrics in the active run."""
+    run_for_late_facts().log(values, step)
+
+
+def log_param(key: str, value: Any) -> None:
+    """Record one parameter in the active run."""
+    run_for_late_facts().log_params({key: value})
+
+
+def log_params(params: Mapping[str, Any]) -> None:
+    """Record parameters in the active run. See `Run.log_params`."""
+    run_for_late_facts().log_params(params)
+
+
+def set_tags(tags: Mapping[str, Any]) -> None:
+    """Set tags of the active run; None removes one."""
+    run_for_late_facts().set_tags(tags)
+
+
+def note(text: str) -> None:
+    """Add a remark to the active run."""
+    run_for_late_facts().note(text)
+
+
+def log_artifact(path: str | os.PathLike[str], name: str | None = None, **options: Any) -> None:
+    """Keep a copy of a file or folder with the active run. See `Run.log_artifact`."""
+    run_for_late_facts().log_artifact(path, name, **options)
+
+
+def log_artifacts(folder: str | os.PathLike[str], prefix: str = "", **options: Any) -> None:
+    """Keep copies of all files in a folder with the active run."""
+    run_for_late_facts().log_artifacts(folder, prefix, **options)
+
+
+def log_text(text: str, name: str) -> None:
+    """Keep a text as an artifact of the active run."""
+    run_for_late_facts().log_text(text, name)
+
+
+def log_dict(data: Any, name: str) -> None:
+    """Keep plain data as a JSON artifact of the active run."""
+    run_for_late_facts().log_dict(data, name)
+
+
+def log_table(name: str, data: Any, step: int | None = None) -> None:
+    """Keep a table with the active run. See `Run.log_table`."""
+    run_for_late_facts().log_table(name, data, step)
+
+
+def log_figure(name: str, figure: Any, step: int | None = None) -> None:
+    """Keep a figure or image with the active run. See `Run.log_figure`."""
+    run_for_late_facts().log_figure(name, figure, step)
+
+
+def log_dataset(data: Any = None, **options: Any) -> None:
+    """Record what data went into the active run. See `Run.log_dataset`."""
+    run_for_late_facts().log_dataset(data, **options)
+
+
+def log_model(model: Any, name: str = "model", **options: Any) -> None:
+    """Save a model with the active run. See `Run.log_model`."""
+    run_for_late_facts().log_model(model, name, **options)
+
+
+def finish(status: Any = "finished") -> None:
+    """Finish the active run; without one, nothing happens."""
+    run = active_run()
+    if run is not None:
+        run.finish(status)
+
+
+def runs(
+    filter: str = "",  # noqa: A002 - the word people use
+    *,
+    order_by: str | Sequence[str] | None = None,
+    limit: int | None = None,
+    experiment: str | None = None,
+    all: bool = False,  # noqa: A002 - the word people use
+    deleted: bool = False,
+) -> Runs:
+    """The recorded runs that match a filter, newest first.
+
+    `filter` is a condition such as `"params.lr > 0.01 and metrics.val/accuracy.max >= 0.9"`, `order_by` a name such
+    as `"-metrics.val/accuracy.max"` (minus for descending) or several. Without `all` only top-level runs are
+    listed, unless the filter asks for a `run.kind`. Raises `FilterError`, which points at the place.
+    """
+    return _reader().runs(filter, order_by=order_by, limit=limit, experiment=experiment, all=all, deleted=deleted)
+
+
+def get_run(reference: str | Run = "last") -> Record:
+    """One record, finished or live: by id, unique prefix, name, `last` or `last~2`; `NotFoundError` if none fits."""
+    return _reader().get(reference.id if isinstance(reference, Run) else reference)
+
+
+def best(metric: str, *, mode: str = "max", filter: str = "", experiment: str | None = None) -> Record:  # noqa: A002
+    """The run with the best value of `metric` (its best value over all steps), `mode` "max" or "min"."""
+    from autotrack.store.analysis import best as best_of
+
+    return best_of(_reader().runs(filter, experiment=experiment, all=True), metric, mode=mode)
+
+
+def diff(a: Record | Run | str, b: Record | Run | str) -> Diff:
+    """What differs between two runs: params, metrics, environment, packages, code."""
+    from autotrack.store.diff import diff as diff_of
+
+    first, second = (get_run(run) if isinstance(run, (Run, str)) else run for run in (a, b))
+    return diff_of(first, second)
+
+
+def load_model(source: Any, *, trust: bool = False) -> Any:
+    """Load a saved model: `"runs:/<run>/<name>"`, a run or record (its only model), or a folder.
+
+    The digest of each file is checked (`IntegrityError`). Formats that run code while loading need `trust=True`
+    (`UntrustedModelError`).
+    """
+    from autotrack.models import load_model as load
+
+    return load(source, trust=trust, get_record=get_run)
+
+
+_readers: dict[str, Reader] = {}
+
+
+def _reader() -> Reader:
+    from autotrack.reading import open_reader
+
+    owner = collector()
+    key = f"{owner.place.path}|{owner.settings.store}"
+    reader = _readers.get(key)
+    if reader is None or not reader.usable:
+        _readers.clear()
+        reader = _readers[key] = open_reader(owner.settings, owner.place, owner.append)
+    return reader

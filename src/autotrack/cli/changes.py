@@ -1,0 +1,142 @@
+"""Commands that change records of the past: `tag`, `note`, `rename`, `delete`, `restore`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autotrack.cli import screen, shapes, words
+from autotrack.cli.session import Json, RunArgument, RunsArgument, UsageError, reading
+from autotrack.exceptions import StoreError
+
+if TYPE_CHECKING:
+    from autotrack.reading import Reader
+    from autotrack.store.records import Record
+
+
+def tag(
+    run: RunArgument,
+    tags: Annotated[list[str], typer.Argument(metavar="KEY=VALUE…", help="Tags to set; KEY= removes one.")],
+    json: Json = False,
+) -> None:
+    """Set tags of a run, or remove them."""
+    values = dict(_tag(text) for text in tags)
+    with reading(wanted=[run]) as reader:
+        record = _changed(reader, run, lambda found: found.set_tags(values))
+        if json:
+            screen.show_json(shapes.summary(record))
+        else:
+            said = "  ".join(f"{key}={value}" for key, value in record.tags.items()) or "no tags"
+            screen.show(screen.visible(f"{_called(record)}: {said}"))
+
+
+def note(
+    run: RunArgument,
+    text: Annotated[list[str], typer.Argument(metavar="TEXT…", help="The remark, in Markdown; - reads it from stdin.")],
+    json: Json = False,
+) -> None:
+    """Add a remark to a run."""
+    remark = sys.stdin.read().rstrip("\n") if text == ["-"] else " ".join(text)
+    if not remark.strip():
+        raise UsageError("an empty note says nothing")
+    with reading(wanted=[run]) as reader:
+        record = _changed(reader, run, lambda found: found.note(remark))
+        if json:
+            screen.show_json(shapes.whole(record)["notes"])
+        else:
+            screen.show(screen.visible(f"{_called(record)}: {words.counted(len(record.notes), 'note')}"))
+
+
+def rename(
+    run: RunArgument,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new name.")],
+    json: Json = False,
+) -> None:
+    """Give a run another name; its id stays."""
+    with reading(wanted=[run]) as reader:
+        before = reader.get(run)
+        record = _changed(reader, before.id, lambda found: found.rename(name))
+        if json:
+            screen.show_json(shapes.summary(record))
+        else:
+            screen.show(screen.visible(f"{before.name} is now {_called(record)}"))
+
+
+def delete(
+    runs: RunsArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Delete runs and their children; restore brings them back.
+
+    They are hidden at once, and freed by gc.
+    """
+    with reading(wanted=runs) as reader:
+        from autotrack.cli.run_table import short_id, table_of_runs
+        from autotrack.store.tombstones import delete_runs
+
+        records = {record.id: record for record in map(reader.get, runs)}
+        if not yes:
+            table_of_runs(reader.store, records.values()).show()
+            _confirm(f"Delete {words.counted(len(records), 'run')}?")
+        gone = delete_runs(reader.store, list(records))
+        if json:
+            screen.show_json({"deleted": list(gone)})
+        else:
+            back = " ".join(short_id(record) for record in records.values())
+            screen.show(f"deleted {words.counted(len(gone), 'run')}; back with: autotrack restore {back}")
+
+
+def restore(runs: RunsArgument, json: Json = False) -> None:
+    """Bring deleted runs back.
+
+    RUN is an id, the beginning of one or a name, as autotrack runs --deleted lists them.
+    """
+    with reading(wanted=runs) as reader:
+        from autotrack.store.queries import get_record
+        from autotrack.store.tombstones import restore_runs
+
+        ids = list(dict.fromkeys(get_record(reader.store, run, deleted=True).id for run in runs))
+        back = restore_runs(reader.store, ids)
+        if json:
+            screen.show_json({"restored": list(back)})
+        else:
+            screen.show(f"restored {words.counted(len(back), 'run')}")
+
+
+def _tag(text: str) -> tuple[str, str | None]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"{text!r}: write KEY=VALUE, or KEY= to remove a tag")
+    return key, value or None
+
+
+def _changed(reader: Reader, run: str, change: Callable[[Record], None]) -> Record:
+    """The record after the change, which goes the way of every event: through a journal into the store."""
+    if not _may_record(reader):
+        raise StoreError(f"{reader.place.path} cannot be written by this process")
+    record = reader.get(run)
+    change(record)
+    return reader.get(record.id)
+
+
+def _may_record(reader: Reader) -> bool:
+    folder = reader.place.journals
+    return os.access(folder if folder.exists() else folder.parent, os.W_OK) or not reader.place.path.exists()
+
+
+def _called(record: Record) -> str:
+    from autotrack.cli.run_table import short_id
+
+    return f"{record.name} ({short_id(record)})"
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError("nothing was deleted, as there is nobody to ask: give --yes")
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(1)

@@ -1,0 +1,78 @@
+"""Which params and metrics say most about some runs: what a list has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autotrack.store.records import Record
+
+ENOUGH = 6  # columns of each kind, however wide the terminal is
+_CONSIDERED = 200  # runs looked at
+_TELLING = ("test/", "val/", "eval/", "val_", "test_", "eval_", "")
+_CLOCKS = ("duration", "seconds", "time", "runtime")  # what the column of durations says already
+
+
+def telling_params(records: Sequence[Record]) -> list[str]:
+    """Params that tell the runs apart, best first: those that the user set, then those that most runs have.
+
+    Where no param has two values, those that were set.
+    """
+    sample = records[:_CONSIDERED]
+    values = [{key: _comparable(record.params[key]) for key in _choices(record)} for record in sample]
+    by_user = {key for record in sample for key in record.params if record.params.origin(key) == "set"}
+    keys = _differing(values) or [key for key in _keys(values) if key in by_user]
+    ranked = sorted(keys, key=lambda key: (key not in by_user, -_coverage(values, key)))
+    return _without_twins(ranked, values)[:ENOUGH]
+
+
+def telling_metrics(records: Sequence[Record]) -> list[str]:
+    """Metrics worth a column, best first: of test and validation data before others, those that few runs have last."""
+    sample = records[:_CONSIDERED]
+    values = [
+        {key: _comparable(found.last) for key, found in record.metrics.items() if not key.startswith("system/")}
+        for record in sample
+    ]
+    keys = _differing(values) or _keys(values)
+    return sorted(keys, key=lambda key: (_coverage(values, key) < 0.5, _prominence(key), -_coverage(values, key)))[
+        :ENOUGH
+    ]
+
+
+def _choices(record: Record) -> list[str]:
+    return [key for key in record.params if record.params.origin(key) != "config"]
+
+
+def _comparable(value: Any) -> Any:
+    return repr(value) if isinstance(value, (list, dict, float)) else value
+
+
+def _keys(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(key for values in found for key in values))
+
+
+def _differing(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Keys that have at least two values, in the order in which they come up."""
+    return [key for key in _keys(found) if len({values[key] for values in found if key in values}) > 1]
+
+
+def _coverage(found: Sequence[Mapping[str, Any]], key: str) -> float:
+    """The share of runs that have the key, roughly: a few without it make no difference."""
+    return round(sum(key in values for values in found) / len(found), 1)
+
+
+def _prominence(key: str) -> int:
+    if key.rpartition("/")[2].rpartition("_")[2] in _CLOCKS:
+        return len(_TELLING)
+    return next(rank for rank, prefix in enumerate(_TELLING) if key.startswith(prefix))
+
+
+def _without_twins(keys: Sequence[str], found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys without those that say again what a neighbour says (`model.module` beside `model.class`)."""
+    kept: dict[tuple[str, tuple[int, ...]], str] = {}
+    for key in keys:
+        values = [values.get(key) for values in found]
+        parent = key.rpartition(".")[0] if all(isinstance(value, str) for value in values) else key
+        kept.setdefault((parent, tuple(values.index(value) for value in values)), key)
+    return list(kept.values())

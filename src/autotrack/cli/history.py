@@ -1,0 +1,174 @@
+"""The command `history`: the points of metrics, to look at or as CSV and JSON."""
+
+from __future__ import annotations
+
+import csv as csv_format
+import datetime
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from autotrack.cli import screen, words
+from autotrack.cli.session import Json, RunsArgument, UsageError, reading
+from autotrack.cli.tables import Cell, Column, Table
+
+if TYPE_CHECKING:
+    from autotrack.store.records import Record
+
+FEW = 20
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+_AT_ONCE = 10_000  # lines that are written together
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric of one run: steps, times in microseconds since the epoch, and values, all of one length."""
+
+    run: Record
+    metric: str
+    steps: list[int]
+    times: list[int]
+    values: list[float]
+
+    def moments(self) -> Iterator[datetime.datetime]:
+        """The times in UTC."""
+        return (_EPOCH + datetime.timedelta(microseconds=time) for time in self.times)
+
+
+def history(
+    runs: RunsArgument,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", "-m", metavar="NAME", help="By default all but system/…; again for more."),
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV: run_id, metric, step, time, value.")] = False,
+    all: Annotated[bool, typer.Option("--all", "-a", help="Every point, where a terminal shows some.")] = False,  # noqa: A002
+    json: Json = False,
+) -> None:
+    """Show the points of metrics, of one run or several.
+
+    Into a pipe all points are written, with exact values.
+    """
+    if csv and json:
+        raise UsageError("--csv or --json, not both")
+    with reading("[]" if json else None, wanted=runs) as reader:
+        records = list({record.id: record for record in map(reader.get, runs)}.values())
+        found = read_series(records, metric)
+        if json:
+            screen.show_json_list(map(_shape, found))
+        elif csv:
+            _show_csv(found)
+        elif screen.is_terminal() and not all:
+            _show_some(found)
+        else:
+            _show_all(found)
+
+
+def read_series(records: Sequence[Record], metrics: Sequence[str] | None) -> list[Series]:
+    """The metrics of the runs, in the order asked for, by default all that are not the system's.
+
+    `NotFoundError` for a metric that none of the runs has.
+    """
+    wanted = list(metrics or _own_metrics(records))
+    if not wanted:
+        return []
+    found: list[Series] = []
+    for record in records:
+        known = [name for name in wanted if len(records) == 1 or name in record.metrics]
+        table = record.history_arrow(known) if known else None
+        found += _split(record, table) if table is not None else []
+    if not found and metrics:
+        records[0].history_arrow(wanted)  # raises what says which metrics there are
+    return found
+
+
+def _own_metrics(records: Sequence[Record]) -> Iterator[str]:
+    yield from dict.fromkeys(key for record in records for key in record.metrics if not key.startswith("system/"))
+
+
+def _split(record: Record, table: Any) -> Iterator[Series]:
+    """The series in a table of one run, which come one after the other."""
+    import pyarrow as pa
+
+    names = table.column("metric").cast(pa.string()).to_pylist()
+    steps, values = table.column("step").to_pylist(), table.column("value").to_pylist()
+    times = table.column("time").cast(pa.int64()).to_pylist()
+    start = 0
+    for end in range(1, len(names) + 1):
+        if end == len(names) or names[end] != names[start]:
+            yield Series(record, names[start], steps[start:end], times[start:end], values[start:end])
+            start = end
+
+
+def _shape(series: Series) -> dict[str, Any]:
+    return {
+        "run": series.run.id,
+        "metric": series.metric,
+        "steps": series.steps,
+        "times": list(series.moments()),
+        "values": series.values,
+    }
+
+
+def _show_csv(found: Sequence[Series]) -> None:
+    buffer = io.StringIO()
+    writer = csv_format.writer(buffer, lineterminator="\n")
+    writer.writerow(("run_id", "metric", "step", "time", "value"))
+    for number, row in enumerate(_rows(found)):
+        writer.writerow((*row[:3], screen.as_json(row[3]), words.plain(row[4])))
+        if number % _AT_ONCE == 0:
+            screen.write(buffer.getvalue())
+            buffer.seek(0)
+            buffer.truncate()
+    screen.write(buffer.getvalue())
+
+
+def _show_all(found: Sequence[Series]) -> None:
+    table = Table([Column("run"), Column("metric"), Column("step"), Column("time"), Column("value")])
+    for run, metric, step, time, value in _rows(found):
+        table.add(
+            run,
+            metric,
+            Cell(str(step), number=True),
+            time.astimezone().isoformat(),
+            Cell(words.plain(value), number=True),
+        )
+    table.show()
+
+
+def _rows(found: Sequence[Series]) -> Iterator[tuple[str, str, int, datetime.datetime, float]]:
+    for series in found:
+        for step, time, value in zip(series.steps, series.moments(), series.values, strict=True):
+            yield series.run.id, series.metric, step, time, value
+
+
+def _show_some(found: Sequence[Series]) -> None:
+    from autotrack.cli.showing import title
+
+    for number, series in enumerate(found):
+        count = len(series.values)
+        course = words.sparkline(series.values, 40)
+        title(screen.visible(f"{series.metric} of {series.run.name}  {course}"), first=not number)
+        table = Table([Column("step"), Column("after"), Column("value")], indent=2)
+        moments = list(series.moments())
+        start = series.run.started or moments[0]
+        for place in thinned(count, FEW):
+            after = words.duration(max((moments[place] - start).total_seconds(), 0.0))
+            table.add(
+                Cell(str(series.steps[place]), number=True),
+                Cell(after, number=True),
+                Cell(words.number(series.values[place]), number=True),
+            )
+        table.show()
+        if count > FEW:
+            screen.remark(f"  {FEW} of {count:,} points: --all, --csv or --json")
+
+
+def thinned(count: int, few: int) -> list[int]:
+    """At most `few` of `count` places, evenly, the first and the last among them."""
+    if count <= few:
+        return list(range(count))
+    return [round(place * (count - 1) / (few - 1)) for place in range(few)]

@@ -1,0 +1,153 @@
+"""Commands about many runs: `runs`, `best`, `pareto`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from autotrack.cli import screen, shapes, words
+from autotrack.cli.session import AllOption, ExperimentOption, FilterArgument, FilterOption, Json, UsageError, reading
+
+SHOWN = 20
+
+
+def runs(
+    filter: FilterArgument = "",  # noqa: A002 - the word people use
+    experiment: ExperimentOption = None,
+    order_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--order-by", "-o", metavar="NAME", help="As metrics.val/loss.min; --order-by=-NAME is largest first."
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=0, help="How many, 0 for all. By default 20, with --json all.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--columns", "-c", metavar="A,B,…", help="As name,params.lr,metrics.val/loss.min."),
+    ] = None,
+    all: AllOption = False,  # noqa: A002 - the word people use
+    deleted: Annotated[bool, typer.Option("--deleted", help="Those that were deleted, instead.")] = False,
+    json: Json = False,
+) -> None:
+    """List recorded runs, the latest first.
+
+    FILTER compares params.NAME, metrics.NAME (its last value, or .min .max .first), tags.NAME, run.status, run.started,
+    run.duration, git.branch, env.gpu, packages.torch, datasets.name and more, with and, or, not and parentheses.
+    """
+    names = [name.strip() for part in columns or () for name in part.split(",") if name.strip()]
+    with reading("[]" if json else None) as reader:
+        from autotrack.cli.run_table import table_of_columns, table_of_runs, values_of
+
+        found = reader.runs(filter, experiment=experiment, order_by=order_by or None, all=all, deleted=deleted)
+        limit = (0 if json else SHOWN) if limit is None else limit
+        shown = found[:limit] if limit else found
+        if json:
+            picked = zip(*(values_of(shown, name) for name in names), strict=True)
+            rows = (dict(zip(names, row, strict=True)) for row in picked)
+            screen.show_json_list(rows if names else map(shapes.summary, shown))
+        elif not found:
+            _say_none(filtered=bool(filter or experiment), deleted=deleted)
+        else:
+            extra = [name.removeprefix("-").removeprefix("+") for name in order_by or ()]
+            table = table_of_columns(shown, names) if names else table_of_runs(reader.store, shown, extra)
+            _say_more(len(found) - len(shown), table.show())
+
+
+def best(
+    metric: Annotated[str, typer.Argument(metavar="METRIC", help="As val/accuracy.")],
+    mode: Annotated[
+        str | None,
+        typer.Option("--mode", "-m", metavar="max|min", help="Which way is better; by default its name tells."),
+    ] = None,
+    filter: FilterOption = "",  # noqa: A002 - the word people use
+    experiment: ExperimentOption = None,
+    json: Json = False,
+) -> None:
+    """Show the run with the best value of a metric over all steps."""
+    if mode not in (None, "max", "min"):
+        raise UsageError(f"--mode is max or min, not {mode!r}")
+    with reading("null" if json else None) as reader:
+        from autotrack.cli.run_table import short_id, table_of_runs, values_of
+        from autotrack.store import analysis
+        from autotrack.store.fields import AGGREGATES
+
+        if mode is None and analysis.sense(metric) is None:
+            raise UsageError(f"the name {metric!r} does not tell which way is better: --mode max or --mode min")
+        among = reader.runs(filter, experiment=experiment, all=True)
+        record = analysis.best(among, metric, mode)
+        mode = mode or analysis.sense(metric)
+        plain = metric.removeprefix("metrics.")
+        aggregate = plain.rpartition(".")[2]
+        name = plain if aggregate in AGGREGATES else f"{plain}.{mode}"
+        (value,) = values_of([record], f"metrics.{name}")
+        step = getattr(record.metrics.get(plain), f"{mode}_step", None)
+        if json:
+            screen.show_json(
+                {"metric": plain, "mode": mode, "value": value, "step": step, "run": shapes.summary(record)}
+            )
+            return
+        at = f" at step {step}" if step is not None and record.metrics[plain].count > 1 else ""
+        screen.show(
+            screen.visible(f"{plain} {words.number(value)}{at}, the {mode}imum of {words.counted(len(among), 'run')}"),
+            "",
+        )
+        table_of_runs(reader.store, [record]).show()
+        screen.remark("", f"autotrack show {short_id(record)}")
+
+
+def pareto(
+    objectives: Annotated[
+        list[str], typer.Argument(metavar="NAME:max|min…", help="As metrics.accuracy:max run.duration:min.")
+    ],
+    filter: FilterOption = "",  # noqa: A002 - the word people use
+    experiment: ExperimentOption = None,
+    all: AllOption = False,  # noqa: A002 - the word people use
+    json: Json = False,
+) -> None:
+    """List the runs that no other beats in all objectives at once."""
+    senses = dict(_objective(text) for text in objectives)
+    with reading("[]" if json else None) as reader:
+        from autotrack.cli.run_table import table_of_runs, values_of
+        from autotrack.store import analysis
+
+        among = reader.runs(filter, experiment=experiment, all=all)
+        front = analysis.pareto(among, senses)
+        if json:
+            values = {name: values_of(front, name) for name in senses}
+            screen.show_json_list(
+                {**shapes.summary(record), "objectives": {name: column[row] for name, column in values.items()}}
+                for row, record in enumerate(front)
+            )
+        elif not front:
+            screen.say("no run has a number for each of the objectives" if among else "no runs match")
+        else:
+            table_of_runs(reader.store, front, list(senses)).show()
+            screen.remark(
+                "", f"{words.counted(len(front), 'run')} of {len(among)}: each of the others is beaten by one of these"
+            )
+
+
+def _objective(text: str) -> tuple[str, str]:
+    name, colon, mode = text.rpartition(":")
+    if not colon or mode not in ("min", "max"):
+        raise UsageError(f"{text!r}: write NAME:max or NAME:min, as in metrics.accuracy:max")
+    return name, mode
+
+
+def _say_none(*, filtered: bool, deleted: bool) -> None:
+    if filtered:
+        screen.say("no runs match")
+    else:
+        screen.say("no deleted runs" if deleted else "no runs; autotrack runs --deleted lists those that were deleted")
+
+
+def _say_more(more: int, hidden: int) -> None:
+    remarks = [f"{words.counted(more, 'more run')}: --limit 0"] if more > 0 else []
+    if screen.is_terminal():
+        remarks += [f"{words.counted(hidden, 'more column')}: widen, or --columns"] if hidden else []
+        screen.remark(*(["", " · ".join(remarks)] if remarks else []))
+    elif remarks:
+        screen.say(remarks[0])

@@ -1,0 +1,137 @@
+"""The command `recover`: what the journals of ended, killed and live processes held, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from autotrack.cli import screen, words
+from autotrack.cli.session import Json, NothingRecorded, is_empty
+from autotrack.cli.tables import Cell, Column, Table
+
+if TYPE_CHECKING:
+    from autotrack.settings import Place
+    from autotrack.store.engine import Store
+
+
+@dataclass
+class _Found:
+    """A journal before the fold, and what became of it."""
+
+    journal: str
+    state: str
+    host: str
+    pid: int
+    created: float
+    bytes: int
+    runs: int = 0
+    damaged: int = 0
+    deleted: bool = False
+    error: str = ""
+
+
+def recover(json: Json = False) -> None:
+    """Take up what processes left in their journals, and tell.
+
+    Every command that reads does the same by itself; this one tells.
+    """
+    from autotrack.collector import collector
+    from autotrack.reading import open_reader
+
+    owner = collector()
+    if is_empty(owner):
+        raise NothingRecorded(owner.place, '{"journals": []}' if json else None)
+    found = list(_journals(owner.place))
+    with open_reader(owner.settings, owner.place, owner.append) as reader:
+        with screen.working("recovering") as tick:
+            report = reader.fold(tick)
+        _complete(reader.store, owner.place, found)
+    totals = {name: getattr(report, name) for name in ("events", "points", "damaged", "deleted", "kept")}
+    totals["runs"] = len(report.runs)
+    if json:
+        screen.show_json({**totals, "journals": [asdict(journal) for journal in found]})
+        return
+    if not found:
+        screen.show("no journals: everything is in the store")
+        return
+    _show_journals(found)
+    what = (
+        words.counted(totals["runs"], "run"),
+        words.counted(totals["events"], "event"),
+        words.counted(totals["points"], "point"),
+    )
+    screen.show("", f"taken up: {', '.join(what)}")
+    if totals["damaged"]:
+        screen.show(f"skipped: {words.counted(totals['damaged'], 'damaged place')}")
+
+
+def _journals(place: Place) -> Iterator[_Found]:
+    from autotrack.journal.reader import journals
+
+    for reader in journals(place.journals):
+        header = reader.header
+        yield _Found(reader.id, reader.state().value, header.host, header.pid, header.created, reader.size())
+    for name, error in unreadable_journals(place):
+        yield _Found(name, "unreadable", "", 0, 0.0, 0, error=error)
+
+
+def unreadable_journals(place: Place) -> Iterator[tuple[str, str]]:
+    """Folders among the journals that are none, or cannot be read, each with what is wrong."""
+    from autotrack.exceptions import JournalError
+    from autotrack.journal.reader import JournalReader
+
+    try:
+        folders = sorted(path for path in place.journals.iterdir() if not path.suffix)
+    except OSError:
+        return
+    for folder in folders:
+        try:
+            JournalReader(folder)
+        except JournalError:
+            yield folder.name, "no journal, or one whose header cannot be read"
+
+
+def _complete(store: Store, place: Place, found: Sequence[_Found]) -> None:
+    from sqlalchemy import func, select
+
+    from autotrack.store.schema import attempts, journals
+
+    with store.engine.connect() as connection:
+        for journal in found:
+            journal.deleted = journal.state != "unreadable" and not (place.journals / journal.journal).exists()
+            damaged = select(journals.c.damaged).where(journals.c.id == journal.journal)
+            journal.damaged = connection.execute(damaged).scalar() or 0
+            runs = select(func.count()).select_from(attempts).where(attempts.c.journal == journal.journal)
+            journal.runs = connection.execute(runs).scalar() or 0
+
+
+_OUTCOME = {
+    "live": "still written",
+    "silent": "kept: its writer may come back",
+    "dead": "kept: a sink has not confirmed it",
+}
+
+
+def _show_journals(found: Sequence[_Found]) -> None:
+    columns = [
+        Column("journal"),
+        Column("writer", shortest=10),
+        Column("size"),
+        Column("runs"),
+        Column("damaged"),
+        Column("now"),
+    ]
+    table = Table(columns)
+    for journal in found:
+        outcome = journal.error or ("taken up and removed" if journal.deleted else _OUTCOME[journal.state])
+        style = "red" if journal.error else "green" if journal.deleted else ""
+        table.add(
+            Cell(journal.journal[:8], "dim", exact=journal.journal),
+            f"process {journal.pid} on {journal.host}" if journal.pid else "",
+            Cell(words.size(journal.bytes), exact=str(journal.bytes), number=True),
+            Cell(str(journal.runs), number=True),
+            Cell(str(journal.damaged), "red" if journal.damaged else "", number=True),
+            Cell(outcome, style),
+        )
+    table.show()

@@ -1,0 +1,196 @@
+"""Runs as rows: what each column says of a run, and which columns tell the runs apart."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from autotrack.cli import choosing, words
+from autotrack.cli.tables import Cell, Column, Table
+
+if TYPE_CHECKING:
+    from autotrack.store.engine import Store
+    from autotrack.store.records import Record
+    from autotrack.store.runs import Runs
+
+STATUS_STYLES = {
+    "running": "cyan", "finished": "green", "failed": "red", "crashed": "red", "killed": "yellow",
+    "preempted": "magenta",
+}  # fmt: skip
+ATTRIBUTES = (
+    "id", "name", "experiment", "kind", "status", "started", "ended", "duration", "parent", "user", "host", "attempt",
+    "exit_code", "failure", "children", "deleted",
+)  # fmt: skip
+_GENERATED = re.compile(r"[0-9a-f]{16}")
+_Columns = list[tuple[Column, list[Cell]]]
+
+
+def table_of_runs(store: Store, found: Iterable[Record], extra: Sequence[str] = (), *, indent: int = 0) -> Table:
+    """Name, id, status, times, then what tells the runs apart; `extra` names columns that come before that."""
+    records = list(found)
+    return Table.of(
+        _fixed(store, records) + [_told(records, name, rank) for name, rank in _interesting(records, extra)],
+        indent=indent,
+    )
+
+
+def table_of_columns(runs: Runs, names: Sequence[str]) -> Table:
+    """Exactly the columns that were asked for."""
+    now = utc_now()
+    return Table.of((Column(name, shortest=None if name == "id" else 6), _named(runs, name, now)) for name in names)
+
+
+def values_of(runs: Runs | Sequence[Record], name: str) -> list[Any]:
+    """What a name means in each run: an attribute of the run, or what filters mean by it; None where it has nothing.
+
+    A bare name is an attribute of the run, else a metric, param or tag. `FilterError` for a name that means nothing.
+    """
+    plain, known = name.removeprefix("run."), _whose(runs, name)
+    if plain in ATTRIBUTES and (plain != name or not known):
+        field = {"children": "child_count", "failure": "failure_type"}.get(plain, plain)
+        return [getattr(record, field) for record in runs]
+    root, key = (known, name) if known else name.split(".", 1) if "." in name else ("", name)
+    if root in ("params", "tags"):
+        return [getattr(record, root).get(key) for record in runs]
+    metric, aggregate = _metric(runs, key) if root == "metrics" else ("", "")
+    if metric:
+        return [getattr(record.metrics.get(metric), aggregate, None) for record in runs]
+    from autotrack.store.columns import column
+
+    return column(runs, f"{root}.{key}" if known else name)  # type: ignore[arg-type]
+
+
+def _whose(runs: Iterable[Record], name: str) -> str:
+    """The namespace of a name that some run has as it is."""
+    for root in ("metrics", "params", "tags"):
+        if any(name in getattr(record, root) for record in runs):
+            return root
+    return "metrics" if _metric(runs, name)[0] else ""
+
+
+def _metric(runs: Iterable[Record], key: str) -> tuple[str, str]:
+    """A metric that some run has, and which of its values is meant; empty where the name needs the filter's grammar."""
+    from autotrack.store.fields import AGGREGATES
+
+    stem, _, aggregate = key.rpartition(".")
+    for metric, wanted in ((key, "last"), (stem, aggregate if aggregate in AGGREGATES else "")):
+        if wanted and any(metric in record.metrics for record in runs):
+            return metric, wanted
+    return "", ""
+
+
+def run_id(record: Record) -> Cell:
+    """The beginning of an id, enough to name the run; the whole of one that somebody chose."""
+    return Cell(short_id(record), "dim", exact=record.id)
+
+
+def short_id(record: Record) -> str:
+    """What to type for the run: eight digits of an id of ours."""
+    return record.id[:8] if _GENERATED.fullmatch(record.id) else record.id
+
+
+def status(record: Record, seen: datetime.datetime | None, now: datetime.datetime) -> Cell:
+    """The status, and when a silent run was last heard of."""
+    remark = f" (last seen {words.age(seen, now)})" if seen is not None else ""
+    return Cell(record.status + remark, STATUS_STYLES.get(record.status, ""), exact=record.status)
+
+
+def moment(when: datetime.datetime | None, now: datetime.datetime) -> Cell:
+    """A time: how long ago to a person, the local date and time to a program."""
+    return Cell(words.age(when, now), exact="" if when is None else when.astimezone().isoformat(timespec="seconds"))
+
+
+def took(record: Record, *, exact: bool = False) -> Cell:
+    """The duration in words or, into a pipe and if asked for, `exact`: in seconds."""
+    seconds = "" if record.duration is None else f"{record.duration:.6f}"
+    return Cell(words.duration(record.duration), exact=seconds if exact else None, number=True)
+
+
+def value(found: Any, *, exact: bool = False) -> Cell:
+    """Any value; numbers short or, into a pipe and if asked for, `exact`."""
+    if found is None:
+        return Cell("")
+    if isinstance(found, (int, float)) and not isinstance(found, bool):
+        return Cell(words.number(found), exact=words.plain(found) if exact else None, number=True)
+    return Cell(words.plain(found))
+
+
+def utc_now() -> datetime.datetime:
+    """The present."""
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def last_seen(store: Store, records: Sequence[Record]) -> dict[str, datetime.datetime]:
+    """When the writers of running runs were last heard of, by run id, for those on other machines that fell silent."""
+    running = [record.id for record in records if record.status == "running"]
+    if not running:
+        return {}
+    from sqlalchemy import select
+
+    from autotrack.store.facets import point_in_time
+    from autotrack.store.schema import journals, runs
+    from autotrack.store.statements import one_of
+
+    query = select(runs.c.id, journals.c.last_seen).join(journals, journals.c.id == runs.c.owner)
+    query = query.where(one_of(runs.c.id, running, store.engine.dialect.name), journals.c.state == "silent")
+    with store.engine.connect() as connection:
+        return {run: point_in_time(seen) for run, seen in connection.execute(query)}
+
+
+def _fixed(store: Store, records: Sequence[Record]) -> _Columns:
+    now, silent = utc_now(), last_seen(store, records)
+    columns: _Columns = [
+        (Column("name", shortest=12, longest=32, ends=True, style="bold"), [Cell(record.name) for record in records]),
+        (Column("id"), [run_id(record) for record in records]),
+        (Column("status"), [status(record, silent.get(record.id), now) for record in records]),
+        (Column("started", rank=3), [moment(record.started, now) for record in records]),
+        (Column("took", rank=3), [took(record) for record in records]),
+    ]
+    if len({record.experiment for record in records}) > 1:
+        columns.append((Column("experiment", rank=4, longest=20), [Cell(record.experiment) for record in records]))
+    if any(record.child_count for record in records):
+        counts = [Cell(str(record.child_count) if record.child_count else "", number=True) for record in records]
+        columns.append((Column("children", rank=4), counts))
+    if any(record.deleted for record in records):
+        columns.append((Column("deleted"), [moment(record.deleted, now) for record in records]))
+    return columns
+
+
+def _interesting(records: Sequence[Record], extra: Sequence[str]) -> list[tuple[str, int]]:
+    """Names of columns and their ranks: params, then metrics; the ranks take turns, so that both are there."""
+    given = [name for name in extra if name.removeprefix("run.") not in ATTRIBUTES]
+    known = {*given, *map(_without_aggregate, given)}
+    params = [f"params.{key}" for key in choosing.telling_params(records)]
+    metrics = [f"metrics.{key}" for key in choosing.telling_metrics(records)]
+    ranked = [(name, 1) for name in given]
+    ranked += [(name, 2 + 3 * place) for place, name in enumerate(metrics) if name not in known]
+    ranked += [(name, 4 + 2 * place) for place, name in enumerate(params) if name not in known]
+    return sorted(ranked, key=lambda pair: (not pair[0].startswith("params."), pair[0] not in given))
+
+
+def _without_aggregate(name: str) -> str:
+    from autotrack.store.fields import AGGREGATES
+
+    stem, _, aggregate = name.rpartition(".")
+    return stem if stem.partition(".")[2] and aggregate in AGGREGATES else name
+
+
+def _told(records: Sequence[Record], name: str, rank: int) -> tuple[Column, list[Cell]]:
+    title = name.removeprefix("params.").removeprefix("metrics.")
+    return Column(title, rank=rank, longest=24), [value(found) for found in values_of(records, name)]
+
+
+def _named(runs: Runs, name: str, now: datetime.datetime) -> list[Cell]:
+    plain = name.removeprefix("run.")
+    if plain == "status":
+        return [status(record, None, now) for record in runs]
+    if plain == "id":
+        return [run_id(record) for record in runs]
+    if plain == "duration":
+        return [took(record, exact=True) for record in runs]
+    return [
+        moment(found, now) if isinstance(found, datetime.datetime) else value(found, exact=True)
+        for found in values_of(runs, name)
+    ]

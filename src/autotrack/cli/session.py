@@ -1,0 +1,136 @@
+"""Where the commands look, and how they find a RUN."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autotrack.cli import screen
+from autotrack.exceptions import NotFoundError
+
+if TYPE_CHECKING:
+    from autotrack.collector import Collector
+    from autotrack.reading import Reader
+    from autotrack.settings import Place
+
+COMPLETIONS = 200
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer brings click along or imports it, by version
+
+
+class NothingRecorded(Exception):  # noqa: N818 - it is an answer, not an error
+    """Nothing has been recorded at this place; not an error. `answer` is what a program gets for `--json`."""
+
+    def __init__(self, place: Place, answer: str | None = None) -> None:
+        super().__init__(str(place.path))
+        self.place = place
+        self.answer = answer
+
+
+def is_empty(owner: Collector) -> bool:
+    """Whether nobody has recorded anything at the place of `owner`, so that even opening it would leave traces."""
+    place = owner.place
+    return owner.settings.store is None and not place.database.exists() and not place.journals.is_dir()
+
+
+@contextmanager
+def reading(answer: str | None = None, *, wanted: Sequence[str] = ()) -> Iterator[Reader]:
+    """A reader that is up to date.
+
+    Where nothing is recorded yet, `NothingRecorded` with `answer`; `NotFoundError` if the runs `wanted` are named.
+    """
+    from autotrack.collector import collector
+    from autotrack.reading import open_reader
+
+    owner = collector()
+    if is_empty(owner):
+        raise _nothing(owner.place, answer, wanted)
+    with open_reader(owner.settings, owner.place, owner.append) as reader:
+        with screen.working("taking up new records") as tick:
+            reader.fold(tick)
+        if not _has_runs(reader):
+            raise _nothing(owner.place, answer, wanted)
+        yield reader
+
+
+def _nothing(place: Place, answer: str | None, wanted: Sequence[str]) -> Exception:
+    if wanted:
+        return NotFoundError(f"there is no run {wanted[0]!r}: no runs yet in {place.path}")
+    return NothingRecorded(place, answer)
+
+
+def _has_runs(reader: Reader) -> bool:
+    from sqlalchemy import select
+
+    from autotrack.store.schema import runs
+
+    with reader.store.engine.connect() as connection:
+        return connection.execute(select(runs.c.pk).limit(1)).first() is not None
+
+
+def say_empty(empty: NothingRecorded) -> None:
+    """Tell what to do where nothing is recorded yet."""
+    from autotrack.settings import FOLDER, fallback_place
+
+    lines = [f"no runs yet in {empty.place.path} ({empty.place.reason})"]
+    nearby, fallback = empty.place.path / FOLDER, fallback_place().path
+    if nearby.is_dir():
+        lines.append(f"there are some in {nearby}: autotrack --dir {nearby} runs")
+    elif fallback.is_dir() and fallback != empty.place.path:
+        lines.append(
+            f"some went to {fallback}, when their own place could not be written: autotrack --dir {fallback} runs"
+        )
+    else:
+        lines.append("record the first: put autotrack.autolog() at the top of a training script, and run it")
+    if empty.answer is None:
+        screen.write("\n".join(lines) + "\n")
+    else:
+        screen.write(empty.answer + "\n")
+        screen.say(lines[0])
+
+
+def complete_run(incomplete: str) -> list[tuple[str, str]]:
+    """Ids and names that begin with what was typed, the latest first; reads the database and nothing else."""
+    import sqlite3
+
+    from autotrack.settings import find_place, load
+
+    database = find_place(load()).database
+    if not database.exists():
+        return []
+    query = "SELECT id, name, experiment FROM runs WHERE deleted IS NULL ORDER BY started DESC LIMIT ?"
+    try:
+        connection = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=1)
+        try:
+            rows = connection.execute(query, (COMPLETIONS,)).fetchall()
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return []
+    words = {"last": "the last run"}
+    for run, name, experiment in rows:
+        words.setdefault(name, f"{experiment} · {run[:8]}")
+    words.update({run: f"{name} · {experiment}" for run, name, experiment in rows if incomplete})
+    return [(word, remark) for word, remark in words.items() if word.startswith(incomplete)]
+
+
+FilterArgument = Annotated[
+    str, typer.Argument(metavar="FILTER", help='A condition, as "params.lr > 0.01 and run.status = finished".')
+]
+FilterOption = Annotated[str, typer.Option("--filter", "-f", metavar="FILTER", help="Among the runs that match.")]
+ExperimentOption = Annotated[str | None, typer.Option("--experiment", "-e", metavar="NAME", help="Of one experiment.")]
+AllOption = Annotated[bool, typer.Option("--all", "-a", help="Also children: trainings, trials, folds.")]
+RUN_HELP = "An id or the beginning of one, a name, last, or last~2."
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=complete_run)]
+RunsArgument = Annotated[list[str], typer.Argument(metavar="RUN…", help=RUN_HELP, autocompletion=complete_run)]
+LastRunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=complete_run)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def shown_path(path: os.PathLike[str] | str) -> str:
+    """A path as a person writes it: relative to the current folder where it is inside, else absolute."""
+    absolute, here = os.path.abspath(path), os.getcwd()
+    return os.path.relpath(absolute) if absolute.startswith(here + os.sep) else absolute

@@ -1,0 +1,274 @@
+"""The command `show`: one run, from its params to what could not be captured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autotrack.cli import screen, shapes, words
+from autotrack.cli.environment import environment_rows
+from autotrack.cli.history import read_series
+from autotrack.cli.session import Json, LastRunArgument, reading
+from autotrack.cli.tables import Cell, Column, Table, listed
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from autotrack.store.engine import Store
+    from autotrack.store.records import Record
+
+FEW = 12
+MANY = 40
+SPARK_POINTS = 3_000_000  # more than these are not read for little curves
+
+
+def show(
+    run: LastRunArgument = "last",
+    all_params: Annotated[
+        bool, typer.Option("--all-params", help="Also the framework's defaults and configuration.")
+    ] = False,
+    all: Annotated[bool, typer.Option("--all", "-a", help="Everything: all params, metrics, files, children.")] = False,  # noqa: A002
+    json: Json = False,
+) -> None:
+    """Show one run: params, metrics, files, environment, gaps."""
+    with reading("null" if json else None, wanted=[run] if run != "last" else ()) as reader:
+        record = reader.get(run)
+        if json:
+            screen.show_json(shapes.whole(record))
+            return
+        few = 1 << 60 if all else FEW
+        _header(reader.store, record)
+        _failure(record)
+        _params(record, everything=all or all_params)
+        _metrics(record, everything=all)
+        _children(reader.store, record, few)
+        _data(record, few)
+        _files(record, few)
+        _environment(record)
+        _notes(record)
+        _capture_report(record)
+
+
+def _header(store: Store, record: Record) -> None:
+    from rich.text import Text
+
+    from autotrack.cli.run_table import last_seen, status, utc_now
+
+    now = utc_now()
+    state = status(record, last_seen(store, [record]).get(record.id), now)
+    name = Text(screen.visible(record.name), style="bold").append("  ")
+    screen.show(name.append(state.text, state.style or "not bold").append(f"  {record.id}", "dim not bold"))
+    kind = "" if record.kind == "run" else record.kind
+    who = "@".join(part for part in (record.user, record.host) if part)
+    when = (
+        f"started {words.age(record.started, now)}"
+        if screen.is_terminal()
+        else f"started {words.clock(record.started)}"
+    )
+    took = (
+        ""
+        if record.duration is None
+        else f"{'for' if record.status == 'running' else 'took'} {words.duration(record.duration)}"
+    )
+    attempt = f"attempt {record.attempt}" if record.attempt > 1 else ""
+    deleted = f"deleted {words.age(record.deleted, now)}" if record.deleted else ""
+    code = f"exit code {record.exit_code}" if record.exit_code else ""
+    parts = (record.experiment, kind, when, took, attempt, who, code, deleted)
+    screen.show(Text(screen.visible(" · ".join(part for part in parts if part)), style="dim"))
+    if record.parent:
+        screen.show(Text(f"child of {screen.visible(record.parent)}", style="dim"))
+    if record.tags:
+        screen.show(screen.visible("  ".join(f"{key}={value}" for key, value in record.tags.items())))
+
+
+def _failure(record: Record) -> None:
+    if record.failure_type is None:
+        return
+    from rich.text import Text
+
+    title(record.status.capitalize())
+    last = f"{record.failure_type}: {record.failure_message}"
+    trace = screen.visible((record.traceback or last).rstrip("\n")).splitlines()
+    error = max(
+        (number for number, line in enumerate(trace) if line.startswith(record.failure_type)), default=len(trace) - 1
+    )
+    screen.show(*(Text(f"  {line}", style="red" if number >= error else "dim") for number, line in enumerate(trace)))
+
+
+def _params(record: Record, *, everything: bool) -> None:
+    if not record.params:
+        return
+    origins = {key: record.params.origin(key) for key in record.params}
+    own = [key for key, origin in origins.items() if origin == "set"]
+    shown = list(origins) if everything else own[:MANY]
+    more = [f"{len(shown)} of {len(own):,}"] if len(own) > len(shown) else []
+    for origin, word in (("default", "default"), ("config", "config value")):
+        count = list(origins.values()).count(origin)
+        more += [f"and {words.counted(count, word)}"] if count else []
+    title("Params", "" if everything or not more else f"{', '.join(more)}: --all-params")
+    styles = {"set": ""}
+    listed((key, Cell(words.plain(record.params[key]), styles.get(origins[key], "dim"))) for key in shown).show()
+
+
+def _metrics(record: Record, *, everything: bool) -> None:
+    own = [key for key in record.metrics if everything or not key.startswith("system/")]
+    shown = own if everything else own[:MANY]
+    system = len(record.metrics) - len(own)
+    if not record.metrics:
+        return
+    more = [f"{len(shown)} of {len(own)}"] if len(own) > len(shown) else []
+    more += [f"and {words.counted(system, 'system metric')}"] if system else []
+    title("Metrics", f"{', '.join(more)}: --all" if more else "")
+    found = [record.metrics[key] for key in shown]
+    columns = [
+        (Column("", shortest=12, longest=40, style="cyan"), [Cell(key) for key in shown]),
+        (Column("last"), [_number(metric.last) for metric in found]),
+    ]
+    if any(metric.count > 1 for metric in found):
+        curves = _curves(record, shown)
+        columns += [
+            (Column("min", rank=2), [_number(metric.min) if metric.count > 1 else Cell("") for metric in found]),
+            (Column("max", rank=2), [_number(metric.max) if metric.count > 1 else Cell("") for metric in found]),
+            (Column("points", rank=3), [Cell(f"{metric.count:,}", number=True) for metric in found]),
+            (Column("", rank=1), [Cell(curves.get(key, ""), "blue") for key in shown]),
+        ]
+    Table.of(columns, indent=2).show()
+
+
+def _curves(record: Record, keys: Sequence[str]) -> dict[str, str]:
+    """The course of each metric that has one, as a line of little bars."""
+    several = [key for key in keys if record.metrics[key].count > 1]
+    if not several or sum(record.metrics[key].count for key in several) > SPARK_POINTS:
+        return {}
+    return {series.metric: words.sparkline(series.values) for series in read_series([record], several)}
+
+
+def _children(store: Store, record: Record, few: int) -> None:
+    if not record.child_count:
+        return
+    from autotrack.cli.run_table import table_of_runs
+
+    children = record.children()
+    title("Children", _more(len(children), few))
+    table_of_runs(store, children[:few], indent=2).show()
+
+
+def _data(record: Record, few: int) -> None:
+    if record.datasets:
+        title("Data", _more(len(record.datasets), few))
+        table = Table(
+            [Column("", longest=40, shortest=8, style="cyan"), Column(""), Column("", shortest=10)],
+            indent=2,
+            titles=False,
+        )
+        for data in record.datasets[:few]:
+            facts = (data.version and f"version {data.version}", _shape(data.meta), data.digest[:12], data.source)
+            table.add(
+                data.name, "" if data.role == "unknown" else data.role, " · ".join(fact for fact in facts if fact)
+            )
+        table.show()
+    if record.evaluations:
+        title("Evaluations", _more(len(record.evaluations), few))
+        rows = ((found.name, ", ".join(found.columns)) for found in record.evaluations[:few])
+        listed(rows).show()
+
+
+def _files(record: Record, few: int) -> None:
+    columns = [Column("", longest=48, shortest=12, style="cyan"), Column(""), Column(""), Column("", shortest=8)]
+    if record.models:
+        title("Models", _more(len(record.models), few))
+        table = Table(columns, indent=2, titles=False)
+        for model in record.models[:few]:
+            kept = f"autotrack.load_model('runs:/{record.id[:8]}/{model.name}')" if model.stored else "not kept"
+            table.add(model.name, model.flavor, _size(model.size), Cell(kept, "dim"))
+        table.show()
+    files = [file for file in record.artifacts if file.kind not in ("model", "environment")]
+    if files:
+        title("Files", _more(len(files), few))
+        table = Table(columns, indent=2, titles=False)
+        for file in files[:few]:
+            facts = (
+                "" if file.step is None else f"step {file.step}",
+                "" if file.stored else f"not kept, was {file.source}",
+            )
+            kind = "" if file.kind == "artifact" else file.kind
+            table.add(file.name, kind, _size(file.size), Cell(" · ".join(fact for fact in facts if fact), "dim"))
+        table.show()
+    if record.media:
+        title("Media")
+        keys = dict.fromkeys((media.key, media.kind) for media in record.media)
+        rows = (
+            (key, f"{kind}, {words.counted(sum(m.key == key for m in record.media), 'time')}") for key, kind in keys
+        )
+        listed(rows).show()
+
+
+def _environment(record: Record) -> None:
+    rows = list(environment_rows(record))
+    if rows:
+        title("Environment")
+        listed(rows).show()
+
+
+def _notes(record: Record) -> None:
+    if not record.notes:
+        return
+    title("Notes")
+    for note in record.notes:
+        by = f"  ({note.user}, {words.clock(note.time)})" if note.user else f"  ({words.clock(note.time)})"
+        lines = screen.visible(note.text).splitlines() or [""]
+        screen.show(*(f"  {line}" for line in lines[:-1]), f"  {lines[-1]}{by}")
+
+
+def _capture_report(record: Record) -> None:
+    from rich.text import Text
+
+    for level, heading in (("missing", "Not captured"), ("info", "About the capture")):
+        found = [line for line in record.capture_report if line.level == level]
+        if found:
+            title(heading)
+            screen.show(*_wrapped(found, Text))
+
+
+def _wrapped(lines: Sequence[str], text: type[Text]) -> Iterator[Text]:
+    """Each line with a dash before it, folded at the width of the terminal."""
+    import textwrap
+
+    width = screen.width()
+    for line in lines:
+        said = screen.visible(" ".join(line.split()))
+        folded = [said] if width is None else textwrap.wrap(said, max(width - 4, 20)) or [said]
+        yield from (text(("  - " if not number else "    ") + part) for number, part in enumerate(folded))
+
+
+def title(text: str, more: str = "", *, first: bool = False) -> None:
+    """The heading of a part, with a remark on what is left out."""
+    from rich.text import Text
+
+    heading = Text(text, style="bold")
+    if more and screen.is_terminal():
+        heading.append(f"  {more}", "dim not bold")
+    screen.show(*([] if first else [""]), heading)
+
+
+def _more(count: int, few: int) -> str:
+    return f"{few} of {count}: --all" if count > few else ""
+
+
+def _number(value: float) -> Cell:
+    return Cell(words.number(value), number=True)
+
+
+def _size(count: int) -> Cell:
+    return Cell(words.size(count), number=True)
+
+
+def _shape(meta: dict[str, object]) -> str:
+    rows, columns = meta.get("rows"), meta.get("columns")
+    if isinstance(columns, (list, dict)):
+        columns = len(columns)
+    if not isinstance(rows, int):
+        return ""
+    return f"{rows:,} × {columns}" if isinstance(columns, int) else words.counted(rows, "row")

@@ -1,0 +1,63 @@
+"""What a gatherer hands back, how it says that there is nothing to hand back, and how it is held to a time limit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from autotrack._guard import guarded
+
+T = TypeVar("T")
+
+
+class Unavailable(Exception):  # noqa: N818 - an answer of a gatherer, not an error of the program
+    """There is nothing to gather; the message says why, in one sentence."""
+
+
+class Absent(Unavailable):
+    """There is nothing, and nothing went wrong: a folder that is in no repository."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a gatherer found: plain `data`, `files` by slash-separated name, and sentences on what is `missing`.
+
+    Empty facts mean that there is nothing to find and nothing wrong with that.
+    """
+
+    data: dict[str, Any]
+    files: dict[str, bytes] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+
+def within(seconds: float, what: str, call: Callable[[], T]) -> T:
+    """What `call` returns, if it does so in time; `Unavailable` if it says so, fails, or takes longer.
+
+    A call that takes longer is left alone on its daemon thread. While the interpreter shuts down no thread can be
+    started: then the call has no time limit.
+    """
+    outcome: list[T | Unavailable] = []
+
+    def work() -> None:
+        with guarded(f"gathering {what}"):
+            try:
+                outcome.append(call())
+            except Unavailable as reason:
+                outcome.append(reason)
+
+    thread = threading.Thread(target=work, name=f"autotrack-{what}", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        work()
+    else:
+        thread.join(seconds)
+    if not outcome:
+        late = thread.is_alive()
+        raise Unavailable(f"{what} took longer than {seconds:g} s" if late else f"gathering {what} failed")
+    answer = outcome[0]
+    if isinstance(answer, Unavailable):
+        raise answer
+    return answer

@@ -1,0 +1,168 @@
+"""Reading journals: live ones up to what is committed, dead ones to the end, damaged ones around the damage."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from autotrack._locks import FileLock, is_locked
+from autotrack.events import AnyEvent, MetricRows
+from autotrack.exceptions import JournalError
+from autotrack.journal.host import boot_id, process_namespace, process_started
+from autotrack.journal.layout import (
+    HEAD,
+    LOCK_NAME,
+    MAGIC,
+    SEGMENT_SUFFIX,
+    Header,
+    Mode,
+    position,
+    read_header,
+    segment_path,
+    split_position,
+)
+from autotrack.journal.records import Damage, EventGatherer, load_segment
+
+BATCH_SIZE = 8 << 20
+SILENT_AFTER = 60.0
+
+
+class State(Enum):
+    """What can be known of a journal's writer from here.
+
+    LIVE: it holds its lock. SILENT: it runs on another host or boot, and has not been heard of for a minute.
+    DEAD: it is gone; nothing will be appended.
+    """
+
+    LIVE = "live"
+    SILENT = "silent"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a reader found between two positions of a journal.
+
+    `events` are in order, except that the metric rows of one frame are gathered where its first row stood.
+    `damaged` lists the places that could not be read and were skipped.
+    """
+
+    journal: str
+    start: int
+    end: int
+    events: list[AnyEvent | MetricRows] = field(default_factory=list)
+    damaged: list[Damage] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return self.end > self.start
+
+
+class JournalReader:
+    """One journal, read from outside. Cheap to make; holds nothing open between calls."""
+
+    def __init__(self, folder: Path) -> None:
+        """Look at the journal in `folder`; `JournalError` if it has no readable header."""
+        self.folder = folder
+        self.header: Header = read_header(folder)
+        self.id = self.header.id
+
+    def last_seen(self) -> float:
+        """The time of the writer's latest heartbeat."""
+        try:
+            return (self.folder / LOCK_NAME).stat().st_mtime
+        except OSError:
+            return self.header.created
+
+    def state(self) -> State:
+        """What can be known of the writer right now."""
+        if self.header.boot != boot_id():
+            return State.SILENT if time.time() - self.last_seen() > SILENT_AFTER else State.LIVE
+        if self.header.pid_namespace == process_namespace() and (
+            process_started(self.header.pid) != self.header.pid_started
+        ):
+            return State.DEAD
+        return State.LIVE if is_locked(self.folder / LOCK_NAME) else State.DEAD
+
+    def read(self, start: int = 0, *, state: State | None = None, size: int = BATCH_SIZE) -> Batch:
+        """The events from position `start` on, about `size` bytes of them; an empty batch if there are none.
+
+        `state` is what the caller already knows of the writer: it must have been asked before this call.
+        """
+        final = (state or self.state()) is State.DEAD
+        number, offset = split_position(start)
+        gatherer = EventGatherer()
+        end, taken = start, 0
+        last = self._last_segment()  # before reading: a segment behind which another one stands gets nothing more
+        while number <= last and taken < size:
+            path = segment_path(self.folder, number)
+            loaded = load_segment(path, self.id, number, final=final, sealed=number < last)
+            if loaded is None:
+                gatherer.damaged.append(Damage(number, 0, 0, "the segment is missing"))
+                stop = 0
+            else:
+                stop = gatherer.add(loaded, offset)
+                taken += stop - offset
+            if number == last:
+                end = position(number, stop)
+                break
+            number, offset = number + 1, 0
+            end = position(number, 0)
+        return Batch(self.id, start, end, gatherer.events(), gatherer.damaged)
+
+    def _last_segment(self) -> int:
+        return max((int(path.stem) for path in self.folder.glob(f"*{SEGMENT_SUFFIX}")), default=-1)
+
+    def committed(self) -> int | None:
+        """The position up to which the journal is written right now, found without reading it; None if it is damaged."""
+        last = max(self.folder.glob(f"*{SEGMENT_SUFFIX}"), default=None)
+        if last is None:
+            return 0
+        try:
+            with last.open("rb") as file:
+                head = file.read(HEAD.size)
+                size = os.fstat(file.fileno()).st_size
+            magic, owner, number, mode, committed = HEAD.unpack(head)
+        except (OSError, struct.error):
+            return None
+        if magic != MAGIC or owner.hex() != self.id:
+            return None
+        return position(number, size if mode == Mode.APPENDED else committed)
+
+    def size(self) -> int:
+        """Bytes that the journal takes on disk."""
+        return sum(path.stat().st_blocks * 512 for path in self.folder.glob(f"*{SEGMENT_SUFFIX}"))
+
+    def delete(self) -> bool:
+        """Remove the journal if its writer is gone; False if it lives, or somebody else is at it."""
+        if self.header.boot != boot_id() and self.state() is not State.SILENT:
+            return False
+        lock = FileLock(self.folder / LOCK_NAME)
+        try:
+            if not lock.acquire():
+                return False
+        except OSError:
+            return False
+        with lock:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return not self.folder.exists()
+
+
+def journals(directory: Path) -> Iterator[JournalReader]:
+    """All readable journals below `directory`, oldest first."""
+    found = []
+    try:
+        folders = [path for path in directory.iterdir() if not path.suffix]
+    except OSError:
+        return
+    for folder in folders:
+        try:
+            found.append(JournalReader(folder))
+        except JournalError:
+            continue  # being deleted, or not a journal: `autotrack doctor` lists these
+    yield from sorted(found, key=lambda journal: (journal.header.created, journal.id))

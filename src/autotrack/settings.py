@@ -1,0 +1,245 @@
+"""What the user chose: in code, in the environment (AUTOTRACK_*), in pyproject's [tool.autotrack], or the defaults.
+
+`Settings` is frozen; `load` resolves one from all four, the first that says something wins. Where the data goes
+is decided by `find_place`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from autotrack.exceptions import ConfigurationError
+
+FOLDER = ".autotrack"
+GATHERERS = (
+    "git", "git_patch", "git_untracked", "packages", "hardware", "process", "scheduler", "notebook", "seeds",
+    "system",
+)  # fmt: skip
+OFF_BY_DEFAULT = frozenset({"git_untracked"})
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off", ""})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be chosen. Sizes in bytes, durations in seconds; a limit of None lifts it."""
+
+    dir: str | None = None
+    store: str | None = None
+    sinks: tuple[str, ...] = ()
+    experiment: str | None = None
+    name: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    enabled: bool = True
+    quiet: bool = False
+    capture: Mapping[str, bool] = field(default_factory=dict)
+    exit_timeout: float = 30.0
+    monitor_interval: float = 10.0
+    model_limit: int | None = 200 << 20
+    models_per_run_limit: int | None = 2 << 30
+    environment_timeout: float = 10.0
+    background_fold: int | None = 256 << 20
+
+    def captures(self, what: str) -> bool:
+        """Whether the gatherer `what` (one of `GATHERERS`) is switched on."""
+        return self.enabled and self.capture.get(what, what not in OFF_BY_DEFAULT)
+
+    def with_changes(self, changes: Mapping[str, Any]) -> Settings:
+        """A copy with `changes`; `ConfigurationError` for an unknown name or a value that cannot be used."""
+        return replace(self, **{name: _checked(name, value) for name, value in changes.items()})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the data goes, and why there."""
+
+    path: Path
+    reason: str
+
+    @property
+    def journals(self) -> Path:
+        """The folder of the journals."""
+        return self.path / "journals"
+
+    @property
+    def blobs(self) -> Path:
+        """The folder of the content-addressed files."""
+        return self.path / "blobs"
+
+    @property
+    def database(self) -> Path:
+        """The file of the embedded store."""
+        return self.path / "store.db"
+
+
+def load(code: Mapping[str, Any] | None = None, start: Path | None = None) -> Settings:
+    """The settings that hold for a program whose current folder is `start`, with `code` said in the program.
+
+    `AUTOTRACK=0` beats everything; else code beats the environment, which beats pyproject.
+    """
+    settings = Settings().with_changes(_from_pyproject(start or Path.cwd()))
+    settings = settings.with_changes(_from_environment())
+    settings = settings.with_changes(code or {})
+    return replace(settings, enabled=False) if switched_off() else settings
+
+
+def switched_off() -> bool:
+    """Whether the environment says `AUTOTRACK=0`."""
+    return os.environ.get("AUTOTRACK", "1").strip().lower() in _FALSE
+
+
+def find_place(settings: Settings, start: Path | None = None) -> Place:
+    """Where the data of a program goes whose current folder is `start`.
+
+    `dir` if it is set; else the nearest `.autotrack` upwards, else the root of the git checkout, else the current
+    folder. The home folder's own `.autotrack` counts only when the program runs in the home folder itself.
+    """
+    if settings.dir:
+        return Place(Path(settings.dir).expanduser().absolute(), "chosen by AUTOTRACK_DIR or configure(dir=…)")
+    start = (start or Path.cwd()).absolute()
+    home = _home()
+    for folder in (start, *start.parents):
+        if folder == home and start != home:
+            continue
+        if (folder / FOLDER).is_dir():
+            return Place(folder / FOLDER, "the nearest .autotrack folder upwards")
+    for folder in (start, *start.parents):
+        if folder == home and start != home:
+            break
+        if (folder / ".git").exists():
+            return Place(folder / FOLDER, "the root of the git checkout")
+    return Place(start / FOLDER, "the current folder")
+
+
+def fallback_place() -> Place:
+    """Where the data goes when the proper place cannot be written: the user's data folder."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local"))
+    elif sys.platform == "darwin":
+        base = Path("~/Library/Application Support")
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share")
+    return Place(base.expanduser() / "autotrack", "the proper place cannot be written")
+
+
+def prepare(place: Place) -> None:
+    """Create the place's folders, and keep them out of git; `OSError` if that cannot be done."""
+    place.journals.mkdir(parents=True, exist_ok=True)
+    place.blobs.mkdir(exist_ok=True)
+    ignore = place.path / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+    if not os.access(place.journals, os.W_OK):
+        raise PermissionError(13, "the folder cannot be written", str(place.journals))
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def _from_environment() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for setting in fields(Settings):
+        text = os.environ.get(f"AUTOTRACK_{setting.name.upper()}")
+        if text is not None and setting.name != "enabled":
+            found[setting.name] = text
+    return found
+
+
+def _from_pyproject(start: Path) -> dict[str, Any]:
+    for folder in (start, *start.parents):
+        path = folder / "pyproject.toml"
+        try:
+            content = path.read_bytes()
+        except OSError:
+            continue
+        if b"[tool.autotrack" not in content:
+            return {}
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib
+        try:
+            return dict(tomllib.loads(content.decode()).get("tool", {}).get("autotrack", {}))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    return {}
+
+
+def _checked(name: str, value: Any) -> Any:
+    readers = {
+        "dir": _text, "store": _text, "experiment": _text, "name": _text, "sinks": _texts, "tags": _mapping,
+        "capture": _switches, "enabled": _switch, "quiet": _switch, "exit_timeout": _number,
+        "monitor_interval": _number, "environment_timeout": _number, "model_limit": _size,
+        "models_per_run_limit": _size, "background_fold": _size,
+    }  # fmt: skip
+    if name not in readers:
+        raise ConfigurationError(f"unknown setting {name!r}; there are: {', '.join(sorted(readers))}")
+    try:
+        return readers[name](value)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"setting {name!r} cannot be {value!r}: {error}") from error
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or value == "" else os.fspath(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _mapping(value: Any) -> dict[str, str]:
+    if isinstance(value, str):
+        value = dict(part.split("=", 1) for part in value.split(",") if part.strip())
+    return {str(key).strip(): str(text) for key, text in dict(value).items()}
+
+
+def _switch(value: Any) -> bool:
+    if isinstance(value, str):
+        if value.strip().lower() in _TRUE:
+            return True
+        if value.strip().lower() in _FALSE:
+            return False
+        raise ValueError("it is either on or off")
+    return bool(value)
+
+
+def _switches(value: Any) -> dict[str, bool]:
+    if isinstance(value, str):
+        value = {
+            part.strip().removeprefix("-"): not part.strip().startswith("-")
+            for part in value.split(",")
+            if part.strip()
+        }
+    switches = {str(key): _switch(on) for key, on in dict(value).items()}
+    for key in switches:
+        if key not in GATHERERS:
+            raise ValueError(f"{key!r} cannot be captured; there are: {', '.join(GATHERERS)}")
+    return switches
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not number >= 0:
+        raise ValueError("it must not be negative")
+    return number
+
+
+def _size(value: Any) -> int | None:
+    if value is None or (isinstance(value, str) and value.strip().lower() in {"none", "unlimited"}):
+        return None
+    if isinstance(value, str):
+        text = value.strip().upper().removesuffix("B").removesuffix("I")
+        unit = {"K": 10, "M": 20, "G": 30, "T": 40}.get(text[-1:], 0)
+        return int(float(text[:-1] if unit else text) * (1 << unit))
+    return int(value)

@@ -1,0 +1,185 @@
+"""Opening runs: new ones, further attempts of old ones, implicit ones, and trainings inside them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from autotrack import announce, lifecycle, naming
+from autotrack import collector as collector_module
+from autotrack.collector import Collector, active_run, collector, recording_allowed
+from autotrack.events import Failure, FinalStatus, RunKind, TrainingFinished
+from autotrack.exceptions import InvalidValueError, RunActiveError
+from autotrack.housekeeping import Housekeeping
+from autotrack.run import MetricRecorder, NullRun, Run, _now, describe_failure
+from autotrack.values import checked_key
+
+_experiment: list[str] = []
+
+
+def set_experiment(name: str) -> None:
+    """Name the experiment of all runs that start from now on in this process."""
+    _experiment[:] = [checked_key(name)]
+
+
+def experiment_name(owner: Collector, chosen: str | None = None) -> str:
+    """The experiment of a new run: chosen, set, configured, or the name of the script."""
+    return chosen or (_experiment[0] if _experiment else None) or owner.settings.experiment or naming.entry_name()
+
+
+def start_run(
+    name: str | None = None,
+    *,
+    experiment: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    parent: Run | str | None = None,
+    run_id: str | None = None,
+    resume: Run | str | None = None,
+    kind: RunKind = "run",
+) -> Run:
+    """Open a run; use it in a `with` block, or call `finish` on it.
+
+    Inside another run the new one becomes its child, unless `parent` names one. With `run_id` the run gets that id;
+    if there is such a run already, it is resumed: a further attempt of the same run. `resume` (an id, unique prefix,
+    name or `last`) insists that there is one.
+
+    Raises `RunActiveError` if the run is being written elsewhere, `NotFoundError` if there is nothing to resume,
+    `InvalidValueError` for names, tags or params that cannot be kept.
+    """
+    owner = collector()
+    if not recording_allowed(automatic=False):
+        silent = NullRun(owner, run_id or naming.new_run_id(), name=name or "off", experiment=experiment or "off")
+        collector_module.push(silent)
+        return silent
+    if run_id is not None or resume is not None:
+        from autotrack.resuming import earlier_attempt
+
+        wanted = resume.id if isinstance(resume, Run) else resume
+        if run_id in owner.open_runs:
+            raise RunActiveError(f"run {run_id} is already open in this process")
+        earlier = earlier_attempt(owner, run_id=run_id, reference=wanted)
+        if earlier is not None:
+            return _open(earlier, params=params, tags=tags, resumed=True)
+    owner.open_journal()
+    around = _run_around()
+    above = parent.id if isinstance(parent, Run) else parent or (around.id if around is not None else None)
+    run = Run(
+        owner,
+        _checked_id(run_id) if run_id else naming.new_run_id(),
+        name=checked_key(name or owner.settings.name or naming.numbered(owner.place.path, _base_name(owner))),
+        experiment=experiment_name(owner, experiment or (around.experiment if around is not None else None)),
+        kind=kind,
+        parent=above,
+    )
+    return _open(run, params=params, tags={**owner.settings.tags, **(tags or {})}, resumed=False)
+
+
+def _run_around() -> Run | None:
+    """The run that a new one begins in: not an implicit one, which ends here, nor another thread's training."""
+    around = active_run()
+    if around is not None and around.implicit:
+        around.finish()
+        return None
+    if around is not None and around.kind == "training" and around.thread != threading.get_ident():
+        return None
+    return around
+
+
+def _open(run: Run, *, params: Mapping[str, Any] | None, tags: Mapping[str, Any] | None, resumed: bool) -> Run:
+    from autotrack.surroundings import record_surroundings
+
+    _settle_in(run._collector)
+    run.begin(resumed=resumed)
+    collector_module.push(run)
+    if tags:
+        run.set_tags(tags)
+    if params:
+        run.log_params(params)
+    announce.recording(run)
+    record_surroundings(run)
+    return run
+
+
+def _settle_in(owner: Collector) -> None:
+    lifecycle.install(owner)
+    if not owner.pulses:
+        owner.pulses.append(Housekeeping(owner))
+
+
+def _base_name(owner: Collector) -> str:
+    return experiment_name(owner)
+
+
+def _checked_id(run_id: str) -> str:
+    checked_key(run_id)
+    if any(character in run_id for character in "/\\ \t\n~") or len(run_id) > 128 or run_id == "last":
+        raise InvalidValueError(f"run id {run_id!r}: use up to 128 characters without spaces, slashes and '~'")
+    return run_id
+
+
+class Training(MetricRecorder):
+    """One outermost `fit` or `train` of a model: in a run of its own, or as training `number` of an open run."""
+
+    def __init__(self, run: Run, number: int, *, owns_run: bool) -> None:
+        super().__init__(run._collector, run.id, number)
+        self.run = run
+        self.owns_run = owns_run
+        self._attempt = run._attempt
+
+    def finish(self, status: FinalStatus = "finished", failure: Failure | BaseException | None = None) -> None:
+        """Record how the training ended; also ends the run, if it was opened for this training."""
+        if isinstance(failure, BaseException):
+            failure = describe_failure(failure)
+        if self.owns_run:
+            self.run.finish(status, failure=failure)
+        else:
+            self.emit(TrainingFinished(run=self.id, time=_now(), training=self.number, status=status, failure=failure))
+
+
+def begin_training(
+    name: str,
+    framework: str,
+    *,
+    run_name: str | None = None,
+    experiment: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> Training:
+    """Begin a training called `name` (the estimator's or module's class).
+
+    With no run open, it opens one of kind "training", which is the active run until the training ends.
+    """
+    around = _run_around()
+    if around is not None:
+        training = Training(around, around.next_training(name, framework), owns_run=False)
+        if tags:
+            training.set_tags(tags)
+        if params:
+            training.log_params(params)
+        return training
+    owner = collector()
+    owner.open_journal()
+    run = start_run(
+        run_name or naming.numbered(owner.place.path, name.lower()),
+        experiment=experiment, tags=tags, params=params, kind="training",
+    )  # fmt: skip
+    return Training(run, 0, owns_run=True)
+
+
+def run_for_late_facts() -> Run:
+    """Where `autotrack.log` and its kin go: the active run, else the last one, else an implicit new one."""
+    run = active_run()
+    if run is not None:
+        return run
+    owner = collector()
+    last = owner.last_runs.get(threading.get_ident())
+    if last is not None and recording_allowed(automatic=False):
+        return last
+    run = start_run()
+    run.implicit = True
+    return run
+
+
+__all__ = ["Training", "begin_training", "experiment_name", "run_for_late_facts", "set_experiment", "start_run"]

@@ -1,0 +1,32 @@
+"""`python -m autotrack.store FOLDER`: fold one place, once, at low priority.
+
+A training starts this beside itself when its journal has grown large. If somebody else is at it already, there is
+nothing to do.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from autotrack._locks import FileLock
+from autotrack.settings import Place
+from autotrack.store.engine import open_store
+from autotrack.store.fold import fold
+
+
+def main(folder: str) -> None:
+    """Fold the journals of the place `folder` into its store."""
+    place = Place(Path(folder), "named by its training")
+    with FileLock(place.path / "folding.lock") as lock:
+        if not lock.acquire():
+            return
+        if hasattr(os, "nice"):
+            os.nice(19)
+        with open_store(place) as store:
+            fold(store, place.journals, place.blobs, delete=False)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

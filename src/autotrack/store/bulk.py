@@ -1,0 +1,124 @@
+"""Writing many rows at once, in the words of whichever database it is."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import Insert
+
+from autotrack.store import schema
+
+_DIALECTS: dict[str, Any] = {
+    "sqlite": cast(Any, sqlite).dialect(),
+    "postgresql": cast(Any, postgresql).dialect(paramstyle="format"),
+}
+_AT_ONCE = 500  # values in one IN (…)
+
+
+class Writer:
+    """Inserts rows given as tuples in the order of `columns`.
+
+    `key` names the columns of the conflict, if the rows may be there already: then the others are replaced, but only
+    where `newer` (a column that must not go back) allows it.
+    """
+
+    def __init__(
+        self, table: Table, *, key: Sequence[str] = (), newer: str | None = None, without: Sequence[str] = ()
+    ) -> None:
+        self.table = table
+        self.columns = tuple(column.name for column in table.columns if column.name not in without)
+        self._key = key
+        self._newer = newer
+        self._statement = functools.cache(self._compile)
+
+    def write(self, connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
+        """Write `rows`; nothing happens if there are none."""
+        found = rows if isinstance(rows, list) else list(rows)
+        if connection.dialect.name == "postgresql":
+            found = [tuple(map(_without_nul, row)) for row in found]
+        if found:
+            connection.exec_driver_sql(self._statement(connection.dialect.name), found)
+
+    def _compile(self, name: str) -> str:
+        insert: Any = (sqlite if name == "sqlite" else postgresql).insert(self.table)
+        statement = insert.values({column: bindparam(f"_{column}") for column in self.columns})
+        if self._key:
+            statement = self._on_conflict(statement)
+        return _compiled(statement, name, self.columns)
+
+    def _on_conflict(self, statement: Any) -> Insert:
+        new, old = statement.excluded, self.table.c
+        condition: ColumnElement[bool] | None = new[self._newer] >= old[self._newer] if self._newer else None
+        changes = {name: new[name] for name in self.columns if name not in self._key}
+        result: Insert = statement.on_conflict_do_update(index_elements=list(self._key), set_=changes, where=condition)
+        return result
+
+
+def _without_nul(value: Any) -> Any:
+    """PostgreSQL has no place for this one character."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
+
+
+class Updater:
+    """Replaces rows given as tuples in the order of `columns`, found by their column `key`."""
+
+    def __init__(self, table: Table, *, key: str, without: Sequence[str] = ()) -> None:
+        names = [column.name for column in table.columns if column.name not in (key, *without)]
+        self.columns = (*names, key)
+        self._update = table.update().where(table.c[key] == bindparam(f"_{key}"))
+        self._update = self._update.values({name: bindparam(f"_{name}") for name in names})
+        self._statement = functools.cache(lambda name: _compiled(self._update, name, self.columns))
+
+    def write(self, connection: Connection, rows: list[Any]) -> None:
+        """Replace `rows`; nothing happens if there are none."""
+        if rows:
+            connection.exec_driver_sql(self._statement(connection.dialect.name), rows)
+
+
+def _compiled(statement: Any, name: str, columns: Sequence[str]) -> str:
+    compiled = statement.compile(dialect=_DIALECTS[name])
+    assert [name[1:] for name in compiled.positiontup or ()] == list(columns)
+    return str(compiled)
+
+
+class Keys:
+    """Hands out unused values of a table's `pk`, for one transaction that has the right to write."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._next: dict[str, int] = {}
+
+    def take(self, table: Table, count: int) -> Sequence[int]:
+        """`count` keys for new rows of `table`."""
+        if not count:
+            return ()
+        if self._connection.dialect.name != "sqlite":
+            statement = text("SELECT nextval(pg_get_serial_sequence(:name, 'pk')) FROM generate_series(1, :count)")
+            return self._connection.execute(statement, {"name": table.name, "count": count}).scalars().all()
+        if table.name not in self._next:
+            self._next[table.name] = (self._connection.execute(select(func.max(table.c.pk))).scalar() or 0) + 1
+        start = self._next[table.name]
+        self._next[table.name] = start + count
+        return range(start, start + count)
+
+
+def rows_in(
+    connection: Connection, table: Table, column: str, values: Iterable[Any], *, only: Sequence[str] = ()
+) -> list[Any]:
+    """The rows of `table` whose `column` is one of `values`, however many those are; `only` names columns to read.
+
+    Rows of `runs` are locked where the database locks rows: they are read to be changed.
+    """
+    found: list[Any] = []
+    wanted = list(values)
+    columns = [table.c[name] for name in only] if only else list(table.c)
+    for start in range(0, len(wanted), _AT_ONCE):
+        statement = select(*columns).where(table.c[column].in_(wanted[start : start + _AT_ONCE]))
+        if table is schema.runs:
+            statement = statement.with_for_update()
+        found += connection.execute(statement).all()
+    return found

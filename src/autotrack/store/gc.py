@@ -1,0 +1,97 @@
+"""Freeing what nobody can see any more: deleted runs, and files that no record names."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Select, select, union
+
+from autotrack.store import schema
+from autotrack.store.engine import Store
+from autotrack.store.fold import fold
+
+GRACE = 3_600.0  # seconds for which a file may wait for the record that names it
+_WORTH_IT = 1 << 20  # bytes that are free within the database before it is rewritten
+
+
+@dataclass(frozen=True)
+class GcReport:
+    """What was freed, or would be: bytes and number of the files, the ids of the runs, bytes of the database."""
+
+    freed_bytes: int
+    blobs: int
+    runs: tuple[str, ...]
+    database_bytes: int = 0
+
+
+def collect_garbage(
+    store: Store, *, dry_run: bool = False, grace: float = GRACE, journals_dir: Path | None = None
+) -> GcReport:
+    """Remove deleted runs for good, and the files that nothing names any more.
+
+    Journals are folded first, since they may name files. Files that came less than `grace` seconds ago stay: a
+    training puts a file in its place before it says so. `StoreError` if this process may not write.
+    """
+    if journals_dir is not None or store.place is not None:
+        fold(store, journals_dir)
+    before = time.time()
+    with store.write() as connection:
+        runs: dict[int, str] = {row.pk: row.id for row in connection.execute(_purgeable())}
+        named = set(connection.execute(_named()).scalars())
+        if not dry_run:
+            connection.execute(schema.runs.delete().where(schema.runs.c.pk.in_(select(_purgeable().subquery().c.pk))))
+    unnamed = [blob for blob in store.blobs.list() if blob.digest not in named and blob.modified < before - grace]
+    size = sum(blob.size for blob in unnamed)
+    if dry_run:
+        return GcReport(size, len(unnamed), tuple(sorted(runs.values())))
+    store.blobs.delete((blob.digest for blob in unnamed), older_than=before - grace)
+    store.blobs.remove_leftovers(before - grace)
+    report = GcReport(size, len(unnamed), tuple(sorted(runs.values())), _shrink(store))
+    if report.blobs or report.runs:
+        with store.write() as connection:
+            _write_down(connection, report)
+    return report
+
+
+def _purgeable() -> Select[tuple[int, str]]:
+    """Deleted runs, but for those whose process may still be at it."""
+    runs, journals = schema.runs.c, schema.journals.c
+    alive = select(journals.id).where((journals.id == runs.owner) & (journals.state != "dead"))
+    return select(runs.pk, runs.id).where(runs.deleted.is_not(None) & ((runs.status != "running") | ~alive.exists()))
+
+
+def _named() -> Any:
+    """The digests that remaining runs name."""
+    going = select(_purgeable().subquery().c.pk)
+    return union(*(
+        select(table.c.digest).where(table.c.run_pk.not_in(going)) for table in (schema.artifacts, schema.media)
+    ))  # fmt: skip
+
+
+def _shrink(store: Store) -> int:
+    """Give free pages of an embedded database back to the disk; returns how many bytes."""
+    if store.engine.dialect.name != "sqlite":
+        return 0
+    connection = store.engine.raw_connection()
+    try:
+        size, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "freelist_count"))
+        if size * free < _WORTH_IT:
+            return 0
+        connection.execute("VACUUM")
+    except sqlite3.OperationalError:
+        return 0  # no room for the copy, or somebody is reading: the pages are used again all the same
+    finally:
+        connection.close()
+    return int(size * free)
+
+
+def _write_down(connection: Connection, report: GcReport) -> None:
+    detail = json.dumps({"runs": report.runs, "blobs": report.blobs, "freed_bytes": report.freed_bytes})
+    row = {"time": schema.now(), "user": getpass.getuser(), "action": "gc", "subject": "store", "detail": detail}
+    connection.execute(schema.audit.insert().values(row))

@@ -1,0 +1,110 @@
+"""Every test runs in a place of its own, and fails if autotrack swallowed a failure that the test did not expect."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autotrack import _guard
+from autotrack import announce as announce_module
+from autotrack import collector as collector_module
+
+Script = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "swallows: the test makes autotrack swallow failures on purpose")
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The test's own `.autotrack` folder, current folder and home; a fresh collector before and after."""
+    for name in [name for name in os.environ if name.startswith("AUTOTRACK")]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / ".autotrack"
+    monkeypatch.setenv("AUTOTRACK_DIR", str(folder))
+    monkeypatch.setenv("AUTOTRACK_QUIET", "1")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
+    monkeypatch.chdir(tmp_path)
+    _fresh()
+    yield folder
+    _fresh()
+
+
+def _fresh() -> None:
+    """What a new process starts with."""
+    from autotrack import _api, starting, surroundings
+
+    owner = collector_module._collector
+    if owner is not None:
+        owner.background.wait(20)
+        for run in list(owner.open_runs.values()):
+            run.finish()
+        owner._change_journal(close=True)
+    for reader in _api._readers.values():
+        reader.close()
+    _api._readers.clear()
+    surroundings.forget()
+    starting._experiment.clear()
+    collector_module._collector = None
+    collector_module._code_settings.clear()
+    collector_module._stack.set(())
+    announce_module.forget()
+    _guard.forget_warnings()
+
+
+@pytest.fixture(autouse=True)
+def guard_failures(request: pytest.FixtureRequest) -> Iterator[list[tuple[str, BaseException]]]:
+    """The failures that autotrack swallowed; raised at the end unless the test is marked `swallows`."""
+    failures: list[tuple[str, BaseException]] = []
+    remove = _guard.add_failure_hook(lambda what, error: failures.append((what, error)))
+    yield failures
+    remove()
+    if failures and not request.node.get_closest_marker("swallows"):
+        what, error = failures[0]
+        raise AssertionError(f"autotrack swallowed a failure: {what}") from error
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    """Run Python source as a script of its own, in the test's folder; returns the finished process."""
+
+    def run(
+        source: str, *args: str, check: bool = True, timeout: float = 120, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        path = tmp_path / "script.py"
+        path.write_text(textwrap.dedent(source))
+        done = subprocess.run(
+            [sys.executable, str(path), *args],
+            capture_output=True, text=True, timeout=timeout, cwd=tmp_path, env={**os.environ, **environment},
+        )  # fmt: skip
+        if check:
+            assert done.returncode == 0, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def recorded(place: Path) -> Callable[[], list[Any]]:
+    """All events that lie in the journals of the test's place, journal by journal."""
+    from autotrack.journal.reader import journals
+
+    def read() -> list[Any]:
+        events: list[Any] = []
+        for journal in journals(place / "journals"):
+            position = 0
+            while batch := journal.read(position):
+                assert not batch.damaged
+                events += batch.events
+                position = batch.end
+        return events
+
+    return read

@@ -1,0 +1,268 @@
+"""The monitor, watching real processes and the stand-in GPUs."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autotrack.environment import monitor as monitor_module
+from autotrack.environment.monitor import Monitor
+
+LEVELS = {"system/memory.used", "system/memory.percent", "system/disk.free", "system/process.memory"}
+RATES = {"system/cpu.utilization", "system/process.cpu", "system/network.sent", "system/network.received"}
+WATCH = """
+import json, sys, threading
+from autotrack.environment.monitor import Monitor
+
+reports, samples, enough = [], [], threading.Event()
+
+def emit(values):
+    samples.append(values)
+    if len(samples) == 3:
+        enough.set()
+
+monitor = Monitor(emit, 0.05, report=lambda what, error: reports.append([what, str(error)]))
+monitor.start()
+assert enough.wait(60)
+monitor.stop()
+print(json.dumps([samples, reports]))
+"""
+
+
+@pytest.fixture
+def samples() -> queue.Queue[dict[str, float]]:
+    """What a monitor emits."""
+    return queue.Queue()
+
+
+@pytest.fixture
+def monitor(samples: queue.Queue[dict[str, float]]) -> Iterator[Monitor]:
+    """A monitor in a hurry, stopped at the end."""
+    made = Monitor(samples.put, 0.05)
+    yield made
+    made.stop()
+
+
+def watched(driver: Path, **environment: str) -> tuple[list[dict[str, float]], list[list[str]]]:
+    """Samples and reports of a process that finds the stand-in driver."""
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH],
+        env={**os.environ, "LD_LIBRARY_PATH": str(driver), **environment}, capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    samples, reports = json.loads(done.stdout)
+    return samples, reports
+
+
+def test_first_sample_comes_at_once(samples: queue.Queue[dict[str, float]]) -> None:
+    """However long the interval, there is a sample of the start; rates need a second one."""
+    patient = Monitor(samples.put, 3600)
+    patient.start()
+    first = samples.get(timeout=60)
+    patient.stop()
+    assert set(first) >= LEVELS
+    assert not set(first) & RATES
+    assert first["system/process.count"] >= 1
+
+
+def test_values_are_of_this_machine(monitor: Monitor, samples: queue.Queue[dict[str, float]]) -> None:
+    """Everything is there from the second sample on, in its unit."""
+    monitor.start()
+    samples.get(timeout=60)
+    values = samples.get(timeout=60)
+    assert set(values) >= LEVELS | RATES
+    assert all(type(value) is float for value in values.values())
+    assert 0 <= values["system/cpu.utilization"] <= 100
+    assert 0 < values["system/memory.percent"] <= 100
+    assert values["system/process.memory"] > 1 << 20
+
+
+def test_every_key_is_in_the_table(monitor: Monitor, samples: queue.Queue[dict[str, float]]) -> None:
+    """The module's table names each metric that is emitted."""
+    monitor.start()
+    keys = set(samples.get(timeout=60)) | set(samples.get(timeout=60))
+    table = monitor_module.__doc__ or ""
+    for key in keys:
+        family, _, last = key.rpartition(".")
+        assert f"`{key}`" in table or (f"`{family}." in table and f"`.{last}`" in table), key
+
+
+def test_children_count(monitor: Monitor, samples: queue.Queue[dict[str, float]]) -> None:
+    """Processor time and memory of a child, and of its child, are part of the process's."""
+    source = "import sys; block = bytearray(200 << 20); print('ready', flush=True); sys.stdin.read()"
+    nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {source!r}])"
+    monitor.start()
+    before = samples.get(timeout=60)
+    with subprocess.Popen([sys.executable, "-c", nested], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        while not samples.empty():
+            samples.get()
+        samples.get(timeout=60)
+        during = samples.get(timeout=60)
+        child.communicate()
+    assert during["system/process.count"] >= before["system/process.count"] + 2
+    assert during["system/process.memory"] > before["system/process.memory"] + (200 << 20)
+
+
+def test_busy_process_shows(monitor: Monitor, samples: queue.Queue[dict[str, float]]) -> None:
+    """Computing for some samples is seen as processor time of the process."""
+    monitor.start()
+    seen = []
+    while len(seen) < 5:
+        sum(number * number for number in range(200_000))
+        while not samples.empty():
+            seen.append(samples.get())
+    assert max(values.get("system/process.cpu", 0.0) for values in seen) > 5
+
+
+def test_stop_means_stop(monitor: Monitor, samples: queue.Queue[dict[str, float]]) -> None:
+    """After `stop` returns nothing is emitted and no thread is left; starting and stopping twice is harmless."""
+    monitor.start()
+    monitor.start()
+    assert sum(thread.name == "autotrack-monitor" for thread in threading.enumerate()) == 1
+    samples.get(timeout=60)
+    monitor.stop()
+    monitor.stop()
+    assert not any(thread.name == "autotrack-monitor" for thread in threading.enumerate())
+
+
+def test_last_sample_at_the_end(samples: queue.Queue[dict[str, float]]) -> None:
+    """A run shorter than the interval still gets rates: `stop` takes one more sample."""
+    patient = Monitor(samples.put, 3600)
+    patient.start()
+    samples.get(timeout=60)
+    threading.Event().wait(0.6)
+    patient.stop()
+    assert set(samples.get_nowait()) >= RATES
+
+
+def test_gpus(driver: Path) -> None:
+    """Each GPU has its readings; what a GPU does not support is left out without a word."""
+    samples, reports = watched(driver)
+    for values in samples:
+        assert values["system/gpu.0.utilization"] == 90
+        assert values["system/gpu.0.memory_used"] == 8 << 30
+        assert values["system/gpu.0.memory_percent"] == 10
+        assert values["system/gpu.0.power"] == 350.5
+        assert values["system/gpu.0.temperature"] == 60
+        assert values["system/gpu.1.utilization"] == 91
+        assert values["system/gpu.1.temperature"] == 61
+        assert "system/gpu.1.power" not in values
+    assert reports == []
+
+
+@pytest.mark.parametrize(
+    ("call", "lost"),
+    [
+        ("utilization", {"utilization"}),
+        ("memory", {"memory_used", "memory_percent"}),
+        ("temperature", {"temperature"}),
+        ("handle", {"utilization", "memory_used", "memory_percent", "temperature"}),
+    ],
+)
+def test_failing_reading_loses_no_other(driver: Path, call: str, lost: set[str]) -> None:
+    """What fails on the second GPU is missing there alone, and is reported once, not at every sample."""
+    samples, reports = watched(driver, NVML_FAILS=call)
+    names = {"utilization", "memory_used", "memory_percent", "temperature"}
+    for values in samples:
+        assert set(values) >= LEVELS
+        assert {name for name in names if f"system/gpu.0.{name}" in values} == names
+        assert {name for name in names if f"system/gpu.1.{name}" in values} == names - lost
+    assert reports
+    assert len({what for what, _ in reports}) == len(reports)
+    assert all("GPU 1" in what and error == "Unknown Error" for what, error in reports if call != "handle")
+
+
+def test_driver_that_does_not_answer(driver: Path) -> None:
+    """Without the GPUs the machine is still watched, and the reason is reported."""
+    samples, reports = watched(driver, NVML_FAILS="init")
+    assert set(samples[0]) >= LEVELS
+    assert reports == [["reading the GPUs", "NVIDIA's driver does not answer: Driver Not Loaded"]]
+
+
+def test_vanished_folder_is_reported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samples: queue.Queue[dict[str, float]]
+) -> None:
+    """When the current folder is deleted, one reading fails and all others go on."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    reports: list[str] = []
+    watcher = Monitor(samples.put, 0.05, report=lambda what, error: reports.append(what))
+    watcher.start()
+    seen = [samples.get(timeout=60) for _ in range(3)]
+    watcher.stop()
+    assert reports == ["reading the file system"]
+    assert all(set(values) >= LEVELS - {"system/disk.free"} for values in seen)
+
+
+@pytest.mark.swallows
+def test_failing_emit_is_swallowed(guard_failures: list[Any]) -> None:
+    """A monitor whose samples cannot be recorded ends quietly."""
+
+    called = threading.Event()
+
+    def emit(values: dict[str, float]) -> None:
+        called.set()
+        raise RuntimeError("no run is open")
+
+    def watch() -> None:
+        failing = Monitor(emit, 0.05)
+        failing.start()
+        assert called.wait(60)
+        failing.stop()
+
+    with pytest.warns(UserWarning, match="watching the machine"):
+        watch()
+    assert [what for what, _ in guard_failures] == ["watching the machine"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_fork_while_watching(script: Any) -> None:
+    """A forked child runs nothing of the monitor, may stop it without hanging, and may have one of its own."""
+    done = script(
+        """
+        import os, signal, threading
+        from autotrack.environment.monitor import Monitor
+
+        parent = os.getpid()
+        pids, seen = set(), threading.Event()
+
+        def emit(values):
+            pids.add(os.getpid())
+            seen.set()
+
+        monitor = Monitor(emit, 0.05)
+        monitor.start()
+        for _ in range(20):          # in every phase of the monitor: importing, sampling, waiting
+            child = os.fork()
+            if child == 0:
+                signal.alarm(30)
+                pids.clear(), seen.clear()
+                assert threading.active_count() == 1
+                monitor.stop()
+                import psutil, pynvml, ctypes
+                own = Monitor(emit, 0.05)
+                own.start()
+                assert seen.wait(25)
+                own.stop()
+                os._exit(0 if pids == {os.getpid()} else 1)
+            assert os.waitpid(child, 0)[1] == 0
+        seen.clear()
+        assert seen.wait(30)
+        monitor.stop()
+        print("children are well", pids == {parent})
+        """
+    )
+    assert done.stdout.strip() == "children are well True"
