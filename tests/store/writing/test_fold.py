@@ -130,7 +130,7 @@ def test_readers_killed_while_folding_leave_nothing_half_done(
 def test_whatever_was_acknowledged_before_a_kill_is_there(store: Store, here: Place, contents: Any) -> None:
     """Killed with SIGKILL at random moments, a training loses no point whose call had returned."""
     chance = random.Random(3)
-    with _writers(here, 6, 1_000_000) as writers:
+    with _writers(here, 6, 1_000_000_000) as writers:
         for process, _ in writers:
             time.sleep(chance.uniform(0, 0.1))
             fold(store)
