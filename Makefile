@@ -6,7 +6,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --quiet --constraint constraints.txt
-TORCH_CPU := --extra-index-url https://download.pytorch.org/whl/cpu
 TOO_OLD := autotrack needs Python 3.10 or newer: make PYTHON=python3.12 ...
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -40,12 +39,10 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
-	$(BIN)/python $(INSTALL) --editable '.[test,check]'
-	$(BIN)/python $(INSTALL) --retries 1 $(TORCH_CPU) torch jax \
-	    || echo 'no light build of torch and jax for this machine: their cases are skipped'
+	$(BIN)/python $(INSTALL) --editable '.[test,check,frameworks]'
 	@touch $@ $(VENV)/.demo
 
 $(VENV)-bench/.made: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python $(INSTALL) $(TORCH_CPU) --editable '.[bench]'
+	$(@D)/bin/python $(INSTALL) --editable '.[bench]'
 	@touch $@
