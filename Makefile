@@ -42,7 +42,8 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 	$(BIN)/python $(INSTALL) --editable '.[test,check,frameworks]'
 	@touch $@ $(VENV)/.demo
 
-$(VENV)-bench/.made: pyproject.toml constraints.txt
+$(VENV)-bench/.made: pyproject.toml constraints.txt benchmarks/requirements.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python $(INSTALL) --editable '.[bench]'
+	$(@D)/bin/python $(INSTALL) --editable '.[pandas,sklearn]'
+	$(@D)/bin/python benchmarks/install.py
 	@touch $@

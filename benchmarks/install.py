@@ -21,19 +21,17 @@ def main() -> None:
     for line in REQUIREMENTS.read_text().splitlines():
         if not line.strip() or line.startswith("#"):
             continue
-        requirement, *options = line.split()
+        requirement = line.strip()
         print(f"installing {requirement}", flush=True)
-        done = _pip(requirement, *options)
-        if done.returncode and options:
-            done = _pip(requirement)
+        done = _pip(requirement)
         if done.returncode:
             failed[re.split(r"[=<>~!]", requirement)[0]] = _reason(done.stderr)
             print(f"  failed: {_reason(done.stderr)}", flush=True)
     FAILED_INSTALLS.write_text(json.dumps(failed, indent=1) + "\n")
 
 
-def _pip(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
+def _pip(requirement: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
