@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import Counter
 from contextlib import suppress
 
 from autotrack.collector import Collector, is_fork, is_worker
+from autotrack.ranks import is_follower
 from autotrack.run import Run
 
 _PREFERRED = ("test/", "val/", "eval/", "val_", "train/")
@@ -72,8 +72,7 @@ def say(text: str) -> None:
 
 
 def _speaks(owner: Collector) -> bool:
-    rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or "0"
-    return not (owner.settings.quiet or is_fork or is_worker() or rank != "0")
+    return not (owner.settings.quiet or is_fork or is_worker() or is_follower())
 
 
 def _duration(seconds: float) -> str:

@@ -360,11 +360,23 @@ class NullRun(Run):
     def rename(self, name: str) -> None:
         self.name = name
 
+    def __reduce__(self) -> Any:
+        return _silent, (self.id, self.name, self.experiment)
 
-def _nothing(self: NullRun, *_args: Any, **_options: Any) -> None:
+
+def _silent(run_id: str, name: str, experiment: str) -> NullRun:
+    return NullRun(collector(), run_id, name=name, experiment=experiment)
+
+
+def _nothing(self: Recorder, *_args: Any, **_options: Any) -> None:
     return None
 
 
-for _name in vars(Recorder).keys() | vars(MetricRecorder).keys():
-    if _name.startswith("log") or _name in {"emit", "set_tags", "set_tag", "note", "report", "record_model"}:
-        setattr(NullRun, _name, _nothing)
+def silence(kind: type[Recorder]) -> None:
+    """Make every method of the class that records something do nothing."""
+    for name in vars(Recorder).keys() | vars(MetricRecorder).keys():
+        if name.startswith("log") or name in {"emit", "set_tags", "set_tag", "note", "report", "record_model"}:
+            setattr(kind, name, _nothing)
+
+
+silence(NullRun)

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from autotrack import announce, lifecycle, naming
+from autotrack import announce, lifecycle, naming, ranks
 from autotrack import collector as collector_module
-from autotrack.collector import Collector, active_run, collector, recording_allowed
+from autotrack.collector import Collector, active_run, collector, is_worker, recording_allowed
 from autotrack.events import Failure, FinalStatus, RunKind, TrainingFinished
 from autotrack.exceptions import InvalidValueError, RunActiveError
 from autotrack.housekeeping import Housekeeping
-from autotrack.run import MetricRecorder, NullRun, Run, _now, describe_failure
+from autotrack.run import MetricRecorder, NullRun, Run, _now, describe_failure, silence
 from autotrack.values import checked_key
 
 _experiment: list[str] = []
@@ -49,7 +49,7 @@ def start_run(
     `InvalidValueError` for names, tags or params that cannot be kept.
     """
     owner = collector()
-    if not recording_allowed(automatic=False):
+    if not recording_allowed(automatic=False) or _follows(owner):
         silent = NullRun(owner, run_id or naming.new_run_id(), name=name or "off", experiment=experiment or "off")
         collector_module.push(silent)
         return silent
@@ -76,6 +76,18 @@ def start_run(
     return _open(run, params=params, tags={**owner.settings.tags, **(tags or {})}, resumed=False)
 
 
+def _follows(owner: Collector) -> bool:
+    """Whether this is a rank that records nothing but how its machine is doing; then that begins."""
+    if not ranks.is_follower():
+        return False
+    if not is_worker():
+        from autotrack.surroundings import follow
+
+        lifecycle.install(owner)
+        follow(owner)
+    return True
+
+
 def _run_around() -> Run | None:
     """The run that a new one begins in: not an implicit one, which ends here, nor another thread's training."""
     around = active_run()
@@ -99,6 +111,8 @@ def _open(run: Run, *, params: Mapping[str, Any] | None, tags: Mapping[str, Any]
         run.log_params(params)
     announce.recording(run)
     record_surroundings(run)
+    if run.parent is None:
+        ranks.lead(run._collector.place.path, run.id)
     return run
 
 
@@ -137,6 +151,24 @@ class Training(MetricRecorder):
         else:
             self.emit(TrainingFinished(run=self.id, time=_now(), training=self.number, status=status, failure=failure))
 
+    def __reduce__(self) -> Any:
+        return _in_worker, (self.run, self.number)
+
+
+def _in_worker(run: Run, number: int) -> Training:
+    return (NullTraining if isinstance(run, NullRun) else Training)(run, number, owns_run=False)
+
+
+class NullTraining(Training):
+    """A training that is not recorded: takes everything, keeps nothing."""
+
+    def finish(self, status: FinalStatus = "finished", failure: Failure | BaseException | None = None) -> None:
+        if self.owns_run:
+            self.run.finish(status)
+
+
+silence(NullTraining)
+
 
 def begin_training(
     name: str,
@@ -151,8 +183,13 @@ def begin_training(
 
     With no run open, it opens one of kind "training", which is the active run until the training ends.
     """
+    if _follows(collector()):
+        return NullTraining(start_run(), 0, owns_run=True)
     around = _run_around()
+    if isinstance(around, NullRun):
+        return NullTraining(around, 0, owns_run=False)
     if around is not None:
+        ranks.lead(around._collector.place.path, around.id)
         training = Training(around, around.next_training(name, framework), owns_run=False)
         if tags:
             training.set_tags(tags)

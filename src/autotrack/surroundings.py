@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from autotrack import announce
+from autotrack import announce, ranks
 from autotrack.collector import Collector
 from autotrack.environment.imports import loading
-from autotrack.run import Run
+from autotrack.run import MetricRecorder, Run
 
 if TYPE_CHECKING:
     from autotrack.environment.capture import Captured
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _known: dict[int, Surroundings] = {}
 _monitors: list[Monitor] = []
+_following: list[object] = []
 
 
 class Surroundings:
@@ -55,6 +57,7 @@ class Surroundings:
 def forget() -> None:
     """Capture anew with the next run, as in a fresh process; stops the monitor."""
     _known.clear()
+    _following.clear()
     while _monitors:
         _monitors.pop().stop()
 
@@ -76,14 +79,42 @@ def record_surroundings(run: Run) -> None:
         surroundings.add(run)
 
 
-def _start_monitor(owner: Collector) -> None:
-    with loading():
-        from autotrack.environment.monitor import Monitor
+def follow(owner: Collector) -> None:
+    """In a rank that does not record: say how its processes are doing, in the run of the rank that does."""
+    if owner.settings.captures("system") and not _monitors and not _following:
+        _following.append(owner.background)
+        owner.background.submit("the monitor", lambda: _start(owner, _Follower(owner)))
 
+
+class _Follower:
+    """Takes the samples of a rank that follows: its own processes and GPUs, under `system/rank.<n>/`."""
+
+    def __init__(self, owner: Collector) -> None:
+        self._owner = owner
+        self._recorder: MetricRecorder | None = None
+
+    def __call__(self, values: dict[str, float]) -> None:
+        run_id = ranks.followed(self._owner.place.path)
+        if run_id is None:
+            return
+        if self._recorder is None or self._recorder.id != run_id:
+            self._recorder = MetricRecorder(self._owner, run_id)
+        prefix = f"system/rank.{ranks.rank() or 0}/"
+        self._recorder.log({prefix + key.removeprefix("system/"): value for key, value in values.items()})
+
+
+def _start_monitor(owner: Collector) -> None:
     def emit(values: dict[str, float]) -> None:
         for run in tuple(owner.open_runs.values()):
             if run.parent not in owner.open_runs:
                 run.log(values)
+
+    _start(owner, emit)
+
+
+def _start(owner: Collector, emit: Callable[[dict[str, float]], None]) -> None:
+    with loading():
+        from autotrack.environment.monitor import Monitor
 
     monitor = Monitor(emit, owner.settings.monitor_interval)
     _monitors.append(monitor)
