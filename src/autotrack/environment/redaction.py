@@ -205,7 +205,7 @@ def _split_login(rest: str) -> tuple[str, str]:
     login, at, host = rest[:end].rpartition("@")
     if at:
         return login, host + rest[end:]
-    port = rest[:end].rpartition(":")[2] if ":" in rest[:end] and not rest.startswith("[") else ""
+    port = rest[:end].partition(":")[2] if ":" in rest[:end] and not rest.startswith("[") else ""
     if port and not port.isdigit() and "@" in rest:
         login, _, host = rest.rpartition("@")
         return login, host
