@@ -11,10 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from autotrack import _guard
 from autotrack import announce as announce_module
 from autotrack import collector as collector_module
+
+# The same examples at each run where a change is judged; new ones, or many (HYPOTHESIS_PROFILE=deep), where one looks.
+settings.register_profile("deep", max_examples=3000, deadline=None)
+settings.register_profile("judge", derandomize=True, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "judge" if "CI" in os.environ else "default"))
 
 Script = Callable[..., "subprocess.CompletedProcess[str]"]
 
