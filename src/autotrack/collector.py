@@ -177,10 +177,9 @@ class Collector:
     def report_dropped(self) -> None:
         """Write into the capture reports what could not be kept, once there is room for that."""
         journal = self._journal
-        if journal is None or not journal.dropped or journal.waiting:
+        if journal is None:
             return
-        dropped, journal.dropped = journal.dropped, {}
-        for run, count in dropped.items():
+        for run, count in journal.take_dropped().items():
             message = f"{count:,} facts were dropped: the disk was full and memory for waiting facts ran out"
             journal.append(Report(run=run, time=time.time(), what="disk", message=message, count=count))
 

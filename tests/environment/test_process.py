@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from autotrack.environment import process
-from autotrack.environment.entry import code_folder, entry_script
+from autotrack.environment.entry import code_folder
 
 GATHER = """
 import json
@@ -71,11 +71,17 @@ def test_started_without_a_script(tmp_path: Path) -> None:
 
 
 def test_started_by_an_installed_tool(tmp_path: Path) -> None:
-    """`python -m pytest` and the like are nobody's own code: the current folder counts."""
-    script = entry_script()
-    assert script is not None
-    assert "pytest" in str(script)
-    assert code_folder(script) == tmp_path
+    """`python -m timeit` and the like are nobody's own code: the current folder counts."""
+    command = [sys.executable, "-m", "timeit", "-n", "1", "-r", "1", "-s", GATHER, "pass"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    data = json.loads(done.stdout.splitlines()[0])
+    assert Path(data["script"]).name == "timeit.py"
+    assert data["folder"] == str(tmp_path)
+
+
+def test_program_of_an_installed_package(tmp_path: Path) -> None:
+    """A program that lies beside this Python is nobody's own code either."""
+    assert code_folder(Path(sys.executable).parent / "pytest") == tmp_path
 
 
 def test_script_that_is_a_link(tmp_path: Path) -> None:

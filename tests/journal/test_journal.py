@@ -10,8 +10,10 @@ import resource
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 import numpy as np
@@ -286,8 +288,6 @@ def test_a_full_disk_is_waited_out(tmp_path: Path, mapped: bool) -> None:
         writer.close()
         assert writer.waiting == 0 and not writer.dropped
     """
-    import textwrap
-
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(source), str(tmp_path)], capture_output=True, text=True
     )
@@ -314,6 +314,93 @@ def test_what_memory_cannot_hold_is_dropped_and_counted(tmp_path: Path) -> None:
     assert len(kept) + sum(writer.dropped.values()) == 100
     assert set(writer.dropped) == {"r0", "r1"}
     assert 10 < len(kept) < 20
+
+
+@MODES
+def test_a_disk_that_comes_and_goes_costs_only_what_is_counted(tmp_path: Path, mapped: bool) -> None:
+    """Four threads write while room comes and goes at any moment: each fact is kept once or counted once."""
+    source = f"""
+        import random, resource, sys, threading
+        from pathlib import Path
+        from autotrack.events import Frame, Note
+        from autotrack.journal import JournalWriter
+        sys.setswitchinterval(1e-4)
+        writer = JournalWriter(Path(sys.argv[1]), mapped={mapped}, tail_limit=3_000)
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        chance, dropped = random.Random(1), dict.fromkeys("0123", 0)
+
+        def take():
+            for run, count in writer.take_dropped().items():
+                dropped[run] += count
+
+        def work(run):
+            packer = writer.packer(Frame(run=run, keys=("a",), types="d"))
+            for step in range(3_000):
+                writer.append_row(packer, step, 0.0, (1.0,))
+                if step % 10 == 0:
+                    writer.append(Note(run=run, time=0.0, text=str(step)))
+
+        threads = [threading.Thread(target=work, args=(run,)) for run in "0123"]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+        for thread in threads:
+            thread.start()
+        while not writer.dropped:
+            threads[0].join(0.001)
+        while any(thread.is_alive() for thread in threads):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (chance.choice([1, hard, chance.randrange(1, 2_000_000)]), hard))
+            writer._retry_at = 0.0
+            threads[0].join(0.001)
+            take()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        writer.close()
+        take()
+        print(*dropped.values())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(source), str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    dropped = [int(word) for word in done.stdout.split()]
+    assert sum(dropped) > 0
+    (reader,) = journals(tmp_path)
+    events, damaged, _ = read_all(reader.folder)
+    assert not damaged
+    for run, missing in enumerate(dropped):
+        mine = [event for event in events if event.run == str(run)]
+        assert len(set(steps(mine))) == len(steps(mine))
+        assert len(steps(mine)) + len(set(texts(mine))) + missing == 3_300
+        assert steps(mine) == sorted(steps(mine))
+
+
+def test_an_interrupted_append_leaves_the_journal_whole(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a write, again and again: every call that returned is there, in order, undamaged."""
+    writer = JournalWriter(tmp_path, mapped=False)
+
+    def interrupt(_number: int, frame: FrameType | None) -> None:
+        if frame is not None and frame.f_globals["__name__"].startswith("autotrack.journal."):
+            raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    chance, returned, interrupted = random.Random(1), [], 0
+    try:
+        for step in itertools.count():
+            signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, 3e-5))  # once: the second Ctrl-C comes later
+            try:
+                packer = writer.packer(Frame(run="r", keys=(f"a{step}",), types="d"))
+                writer.append_row(packer, step, 0.0, (1.0,))
+                returned.append(step)
+            except KeyboardInterrupt:
+                interrupted += 1
+                if interrupted == 300:
+                    break
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    events, damaged, _ = read_all(writer.folder)
+    found = steps(events)
+    assert not damaged
+    assert set(returned) <= set(found)
+    assert found == sorted(set(found))
 
 
 def test_a_forked_child_leaves_the_journal_to_its_parent(tmp_path: Path) -> None:

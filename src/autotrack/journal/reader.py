@@ -119,7 +119,7 @@ class JournalReader:
         return max((int(path.stem) for path in self.folder.glob(f"*{SEGMENT_SUFFIX}")), default=-1)
 
     def committed(self) -> int | None:
-        """The position up to which the journal is written right now, found without reading it; None if it is damaged."""
+        """The position up to which the journal is written now, found without reading it; None if it is damaged."""
         last = max(self.folder.glob(f"*{SEGMENT_SUFFIX}"), default=None)
         if last is None:
             return 0

@@ -100,13 +100,20 @@ class AppendedSegment:
         record = _checksum(_crc32(body)) + body
         if start + len(record) > self._capacity:
             return -1
-        written = os.write(self._descriptor, record)
-        if written < len(record):
-            os.ftruncate(self._descriptor, start)
-            os.lseek(self._descriptor, start, os.SEEK_SET)
-            raise OSError(errno.ENOSPC, "only a part of the record could be written", str(self._path))
-        self._size = start + written
+        try:
+            if os.write(self._descriptor, record) < len(record):
+                raise OSError(errno.ENOSPC, "only a part of the record could be written", str(self._path))
+            self._size = start + len(record)
+        except BaseException:  # Ctrl-C as well: what counts is what the file holds
+            self._settle(start, start + len(record))
+            raise
         return start
+
+    def _settle(self, start: int, end: int) -> None:
+        """Go on behind the record if all of it is there, else where it started."""
+        self._size = end if os.lseek(self._descriptor, 0, os.SEEK_CUR) == end else start
+        os.ftruncate(self._descriptor, self._size)
+        os.lseek(self._descriptor, self._size, os.SEEK_SET)
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -153,13 +153,9 @@ class JournalWriter:
                 return
             self._busy = True
             try:
-                if packer.segment is not self._segment:
-                    self._declare(packer)
                 body = packer.pack(packer.head, packer.offset, step, moment, *values)
-                if self._segment.put(body) < 0:
-                    self._roll(packer.size + padded(len(packer.declaration)) + 8)
-                    self._declare(packer)
-                    self._segment.put(packer.pack(packer.head, packer.offset, step, moment, *values))
+                if packer.segment is not self._segment or self._segment.put(body) < 0:
+                    self._put_row(packer, step, moment, values)
             except OSError as error:
                 self._full(error)
                 self._keep((packer.frame.run, packer.size, (packer, step, moment, tuple(values))))
@@ -180,6 +176,14 @@ class JournalWriter:
     def waiting(self) -> int:
         """How many records wait in memory for room on the disk."""
         return len(self._tail)
+
+    def take_dropped(self) -> dict[str, int]:
+        """How many facts of each run were dropped since the last call; nothing as long as others wait for room."""
+        with self._lock:
+            if self._tail:
+                return {}
+            dropped, self.dropped = self.dropped, {}
+            return dropped
 
     def close(self) -> None:
         """Give up the writer's lock after a last attempt to write what waits; later calls raise `JournalError`."""
@@ -224,6 +228,15 @@ class JournalWriter:
             offset = self._segment.put(body)
         return offset
 
+    def _put_row(self, packer: RowPacker, step: int, moment: float, values: Sequence[float]) -> None:
+        """The long way of a row: behind its declaration, in the next segment if this one is full."""
+        if packer.segment is not self._segment:
+            self._declare(packer)
+        if self._segment.put(packer.pack(packer.head, packer.offset, step, moment, *values)) < 0:
+            self._roll(packer.size + padded(len(packer.declaration)) + 8)
+            self._declare(packer)
+            self._segment.put(packer.pack(packer.head, packer.offset, step, moment, *values))
+
     def _declare(self, packer: RowPacker) -> None:
         packer.offset = self._put(Kind.FRAME, packer.declaration)
         packer.segment = self._segment
@@ -251,7 +264,12 @@ class JournalWriter:
 
     def _drain(self) -> None:
         while self._pending:
-            self._replay(self._pending.popleft())
+            entry = self._pending.popleft()
+            try:
+                self._replay(entry)
+            except BaseException:  # Ctrl-C: the entry was accepted before
+                self._pending.appendleft(entry)
+                raise
 
     def _replay(self, entry: _Deferred) -> None:
         run, _, what = entry
@@ -275,13 +293,23 @@ class JournalWriter:
         self._tail_size += size
 
     def _recover(self) -> None:
-        waiting, self._tail, self._tail_size = self._tail, deque(), 0
-        while waiting:
-            self._replay(waiting.popleft())
-            if self._tail:
-                self._tail.extend(waiting)
-                self._tail_size = sum(entry[1] for entry in self._tail)
-                return
+        """Write what waits, in order, until the disk refuses; an entry leaves memory when it is written."""
+        self._busy = True
+        try:
+            while self._tail:
+                _, size, what = self._tail[0]
+                if isinstance(what, bytes):
+                    self._put(Kind.EVENT, what)
+                else:
+                    self._put_row(*what)
+                self._tail.popleft()
+                self._tail_size -= size
+        except OSError as error:
+            self._full(error)
+        finally:
+            self._busy = False
+        if self._pending:
+            self._drain()
 
 
 class _FullSegment:

@@ -125,7 +125,12 @@ def test_a_training_that_failed_says_why(recording: Recordings, contents: Any) -
     journal.emit(events.TrainingStarted, "r", training=2, name="B")
     contents.fold()
     row = contents.run("r.1")
-    assert (row["status"], row["failure_type"], row["failure_message"], row["traceback"]) == ("failed", "E", "diverged", "t")
+    assert (row["status"], row["failure_type"], row["failure_message"], row["traceback"]) == (
+        "failed",
+        "E",
+        "diverged",
+        "t",
+    )
     assert contents.run("r.2")["status"] == "running"
 
 

@@ -201,9 +201,7 @@ def test_nothing_is_deleted_when_that_is_not_wanted(recording: Recordings, store
     assert [found.id for found in journals(here.journals)] == [journal.id]
 
 
-def test_a_process_that_died_silently_leaves_a_dead_journal(
-    recording: Recordings, store: Store, contents: Any
-) -> None:
+def test_a_process_that_died_silently_leaves_a_dead_journal(recording: Recordings, store: Store, contents: Any) -> None:
     """Its run is never stored as crashed: the status stays, and the journal's state says the rest."""
     journal = recording()
     journal.start("r")
@@ -291,9 +289,7 @@ def test_damage_is_counted_and_reported_to_the_runs_of_the_journal(
     assert fold(store).damaged == 0
 
 
-def test_the_chunks_of_a_live_run_are_merged_when_it_ends(
-    recording: Recordings, store: Store, contents: Any
-) -> None:
+def test_the_chunks_of_a_live_run_are_merged_when_it_ends(recording: Recordings, store: Store, contents: Any) -> None:
     """However often a live run is folded, it has few chunks per metric, and one when it is over."""
     journal = recording()
     journal.start("r")
@@ -386,7 +382,9 @@ def test_a_store_locked_for_long_is_read_from_a_copy(
             assert _names(fresh) == ["name of r"]
 
 
-def test_a_disk_that_is_full_does_not_keep_readers_from_answers(here: Place, script: Any, recording: Recordings) -> None:
+def test_a_disk_that_is_full_does_not_keep_readers_from_answers(
+    here: Place, script: Any, recording: Recordings
+) -> None:
     """The database cannot grow: what is in the journals is shown from a copy."""
     journal = recording()
     journal.start("r")
