@@ -178,14 +178,16 @@ def begin_training(
     experiment: str | None = None,
     tags: Mapping[str, Any] | None = None,
     params: Mapping[str, Any] | None = None,
+    run: Run | str | None = None,
 ) -> Training:
     """Begin a training called `name` (the estimator's or module's class).
 
-    With no run open, it opens one of kind "training", which is the active run until the training ends.
+    It belongs to `run`, if that is an open one, else to the active run. With no run open, it opens one of kind
+    "training", which is the active run until the training ends; an id as `run` names it, and resumes it if it exists.
     """
     if _follows(collector()):
         return NullTraining(start_run(), 0, owns_run=True)
-    around = _run_around()
+    around = run if isinstance(run, Run) else None if run else _run_around()
     if isinstance(around, NullRun):
         return NullTraining(around, 0, owns_run=False)
     if around is not None:
@@ -198,11 +200,11 @@ def begin_training(
         return training
     owner = collector()
     owner.open_journal()
-    run = start_run(
+    opened = start_run(
         run_name or naming.numbered(owner.place.path, name.lower()),
-        experiment=experiment, tags=tags, params=params, kind="training",
+        experiment=experiment, tags=tags, params=params, run_id=run if isinstance(run, str) else None, kind="training",
     )  # fmt: skip
-    return Training(run, 0, owns_run=True)
+    return Training(opened, 0, owns_run=True)
 
 
 def run_for_late_facts() -> Run:
