@@ -93,12 +93,13 @@ class Collector:
         """Note that `run` is being written by this process."""
         with self._lock:
             self.open_runs[run.id] = run
-            self.last_run = self.last_runs[run.thread] = run
+            if run.thread:
+                self.last_run = self.last_runs[run.thread] = run
 
     def closed(self, run: Run) -> None:
         """Note that `run` has finished."""
         with self._lock:
-            if self.open_runs.pop(run.id, None) is not None:
+            if self.open_runs.pop(run.id, None) is not None and run.thread:
                 self.finished_runs += 1
 
     def settle(self, settings: Settings, place: Place) -> None:

@@ -208,15 +208,17 @@ class Run(MetricRecorder):
         experiment: str,
         kind: RunKind = "run",
         parent: str | None = None,
+        parent_training: int = 0,
         attempt: int = 1,
         owned: bool = True,
     ) -> None:
-        """A handle; `starting.start_run` is what opens a run."""
+        """A handle; `starting.start_run` is what opens a run. `thread` 0 makes it nobody's active run."""
         super().__init__(owner, run_id)
         self.name = name
         self.experiment = experiment
         self.kind = kind
         self.parent = parent
+        self.parent_training = parent_training
         self.status: str = "running"
         self.thread = threading.get_ident()
         self.started = _now()
@@ -240,7 +242,7 @@ class Run(MetricRecorder):
             self.emit(
                 RunStarted(
                     run=self.id, time=self.started, name=self.name, experiment=self.experiment,
-                    kind=self.kind, parent=self.parent, **who,  # type: ignore[arg-type]
+                    kind=self.kind, parent=self.parent, training=self.parent_training, **who,  # type: ignore[arg-type]
                 )
             )  # fmt: skip
         self._collector.opened(self)
@@ -250,12 +252,12 @@ class Run(MetricRecorder):
         self.name = checked_key(name)
         self.emit(RunRenamed(run=self.id, time=_now(), name=self.name))
 
-    def next_training(self, name: str, framework: str) -> int:
-        """Record that a training starts inside this run; returns its number."""
+    def next_training(self, name: str, framework: str, kind: RunKind = "training") -> int:
+        """Record that a training or search starts inside this run; returns its number."""
         with self._finishing:
             self._trainings += 1
             number = self._trainings
-        self.emit(TrainingStarted(run=self.id, time=_now(), training=number, name=name, framework=framework))
+        self.emit(TrainingStarted(run=self.id, time=_now(), training=number, name=name, framework=framework, kind=kind))
         return number
 
     def finish(
@@ -264,9 +266,11 @@ class Run(MetricRecorder):
         *,
         failure: Failure | BaseException | None = None,
         exit_code: int | None = None,
+        time: float | None = None,
     ) -> None:
         """Record how the run ended; a second call, or one in a process that does not own the run, does nothing.
 
+        `time` is when it ended, in seconds since the epoch, by default now.
         `InvalidValueError` for a status that is none of finished, failed, killed, preempted.
         """
         if status not in ("finished", "failed", "killed", "preempted"):
@@ -280,8 +284,9 @@ class Run(MetricRecorder):
         if isinstance(failure, BaseException):
             failure = describe_failure(failure)
         event = RunFinished(
-            run=self.id, time=_now(), status=status, attempt=self._attempt, failure=failure, exit_code=exit_code
-        )
+            run=self.id, time=_now() if time is None else time, status=status, attempt=self._attempt,
+            failure=failure, exit_code=exit_code,
+        )  # fmt: skip
         self._collector.append(event)
         self._collector.closed(self)
         collector_module.pop(self)
@@ -318,11 +323,17 @@ def how_it_ended(error: BaseException) -> tuple[FinalStatus, int | None]:
         code = error.code
         number = code if isinstance(code, int) else 0 if code is None else 1
         return ("finished" if number == 0 else "failed"), number
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt) or _is_cancelled(error):
         return "killed", None
     if isinstance(error, GeneratorExit):
         return "finished", None
     return "failed", None
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Whether a task of asyncio was cancelled; in a notebook, that is what an interrupt of an async cell does."""
+    asyncio = sys.modules.get("asyncio.exceptions")
+    return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
 def describe_failure(error: BaseException) -> Failure:
@@ -350,11 +361,11 @@ class NullRun(Run):
     def begin(self, *, resumed: bool = False) -> None:
         return
 
-    def finish(self, status: Any = "finished", *, failure: Any = None, exit_code: Any = None) -> None:
+    def finish(self, status: Any = "finished", *, failure: Any = None, exit_code: Any = None, time: Any = None) -> None:
         self.status = status
         collector_module.pop(self)
 
-    def next_training(self, name: str, framework: str) -> int:
+    def next_training(self, name: str, framework: str, kind: RunKind = "training") -> int:
         return 0
 
     def rename(self, name: str) -> None:

@@ -94,7 +94,7 @@ def _run_around() -> Run | None:
     if around is not None and around.implicit:
         around.finish()
         return None
-    if around is not None and around.kind == "training" and around.thread != threading.get_ident():
+    if around is not None and around.kind in ("training", "search") and around.thread != threading.get_ident():
         return None
     return around
 
@@ -179,11 +179,12 @@ def begin_training(
     tags: Mapping[str, Any] | None = None,
     params: Mapping[str, Any] | None = None,
     run: Run | str | None = None,
+    kind: RunKind = "training",
 ) -> Training:
-    """Begin a training called `name` (the estimator's or module's class).
+    """Begin a training or search called `name` (the estimator's or module's class).
 
-    It belongs to `run`, if that is an open one, else to the active run. With no run open, it opens one of kind
-    "training", which is the active run until the training ends; an id as `run` names it, and resumes it if it exists.
+    It belongs to `run`, if that is an open one, else to the active run. With no run open, it opens one of this kind,
+    which is the active run until the training ends; an id as `run` names it, and resumes it if it exists.
     """
     if _follows(collector()):
         return NullTraining(start_run(), 0, owns_run=True)
@@ -192,7 +193,7 @@ def begin_training(
         return NullTraining(around, 0, owns_run=False)
     if around is not None:
         ranks.lead(around._collector.place.path, around.id)
-        training = Training(around, around.next_training(name, framework), owns_run=False)
+        training = Training(around, around.next_training(name, framework, kind), owns_run=False)
         if tags:
             training.set_tags(tags)
         if params:
@@ -202,9 +203,30 @@ def begin_training(
     owner.open_journal()
     opened = start_run(
         run_name or naming.numbered(owner.place.path, name.lower()),
-        experiment=experiment, tags=tags, params=params, run_id=run if isinstance(run, str) else None, kind="training",
+        experiment=experiment, tags=tags, params=params, run_id=run if isinstance(run, str) else None, kind=kind,
     )  # fmt: skip
     return Training(opened, 0, owns_run=True)
+
+
+def begin_trial(
+    search: Training, name: str, *, run_id: str | None = None, params: Mapping[str, Any], started: float | None = None
+) -> Run:
+    """Open the run of one candidate of a search, at little cost: it is nobody's active run, and looks at nothing.
+
+    `started` is when it began, in seconds since the epoch, by default now.
+    """
+    above = search.run
+    run = Run(
+        above._collector, run_id or naming.new_run_id(), name=name, experiment=above.experiment, kind="trial",
+        parent=above.id, parent_training=search.number,
+    )  # fmt: skip
+    run.thread = 0
+    if started is not None:
+        run.started = started
+    run.begin()
+    if params:
+        run.log_params(params)
+    return run
 
 
 def run_for_late_facts() -> Run:
@@ -221,4 +243,6 @@ def run_for_late_facts() -> Run:
     return run
 
 
-__all__ = ["Training", "begin_training", "experiment_name", "run_for_late_facts", "set_experiment", "start_run"]
+__all__ = [
+    "Training", "begin_training", "begin_trial", "experiment_name", "run_for_late_facts", "set_experiment", "start_run",
+]  # fmt: skip
