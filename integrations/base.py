@@ -16,11 +16,21 @@ from autotrack.instrument.patching import Patches
 
 @dataclass(frozen=True)
 class Options:
-    """What can be chosen with `autolog(…)`; the same words for every framework, a subclass may add its own."""
+    """What can be chosen with `autolog(…)` and callbacks; the same words everywhere, a subclass may add its own.
 
+    `run` is the run to record in: an open one, or an id, which is resumed if there is such a run. `log_every` is how
+    often steps are recorded: a number of steps, "epoch", "batch", or None for as often as the framework itself reports.
+    `checkpoints` is which of the files that a framework writes are kept: "none", "best", "last", "best+last", "all".
+    `watch` records norms and histograms of gradients and weights: every so many steps, True for every 100.
+    """
+
+    run: Any = None
     experiment: str | None = None
     name: str | None = None
     tags: Mapping[str, Any] = field(default_factory=dict)
+    log_every: int | str | None = None
+    checkpoints: str = "best+last"
+    watch: bool | int = False
     log_models: bool = True
     log_input_examples: bool = True
     log_training_metrics: bool = True
