@@ -43,7 +43,8 @@ class Ending:
         """The handler of a signal that would have ended the process silently: record it, then end that way."""
         status: FinalStatus = "preempted" if any(name in os.environ for name in PREEMPTING) else "killed"
         with guarded("recording the end by a signal"):
-            self.finish_all(status)
+            if os.getpid() == self.process:  # a forked child has this handler, too, and nothing to finish
+                self.finish_all(status)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
