@@ -58,10 +58,13 @@ __all__ = [
     "runs", "set_experiment", "set_tags", "start_run",
 ]  # fmt: skip
 
+_FOR_IPYTHON = {"load_ipython_extension": "autotrack.notebook", "unload_ipython_extension": "autotrack.notebook"}
 _HOMES = {"AutotrackError": "autotrack.exceptions", "AutotrackWarning": "autotrack._guard", "Run": "autotrack.run"}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _FOR_IPYTHON:
+        return getattr(import_module(_FOR_IPYTHON[name]), name)
     if name not in __all__:
         raise AttributeError(f"module 'autotrack' has no attribute {name!r}")
     value = getattr(import_module(_HOMES.get(name, "autotrack._api")), name)

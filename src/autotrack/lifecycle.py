@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
-from autotrack import announce
+from autotrack import announce, notebook
 from autotrack._guard import guarded
 from autotrack.collector import Collector
 from autotrack.events import FinalStatus
@@ -32,7 +32,8 @@ class Ending:
 
     def on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """`sys.excepthook`: remember the exception, then let the previous hook show it."""
-        self.error = error
+        if not hasattr(sys, "ps1"):  # what fails at a prompt ends nothing
+            self.error = error
         self.previous_hook(kind, error, trace)
 
     def exit(self, status: Any = None, /) -> NoReturn:
@@ -53,6 +54,9 @@ class Ending:
         if os.getpid() != self.process:
             return
         with guarded("finishing at exit"):
+            shell = notebook.session()
+            if shell is not None:
+                shell.end_what_failed()
             status, code = ("finished", None) if self.error is None else how_it_ended(self.error)
             self.finish_all(status, exit_code=code)
         if isinstance(self.error, KeyboardInterrupt) and not hasattr(sys, "ps1"):
@@ -62,6 +66,9 @@ class Ending:
         """Finish all open runs and wait, up to `exit_timeout`, for what is not yet on disk."""
         failure = self.error if status == "failed" else None
         wait_for_background(self.owner)
+        shell = notebook.session()
+        if shell is not None:
+            shell.keep_the_rest()
         for run in reversed(tuple(self.owner.open_runs.values())):
             run.finish(status, failure=failure, exit_code=exit_code)
         if self.owner.current_journal is not None:

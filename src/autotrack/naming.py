@@ -9,11 +9,24 @@ import sys
 from pathlib import Path
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+_GENERATED = re.compile(r"([0-9a-f]{8})[0-9a-f]{8}((?:~\d+)*)")
+_OF_SESSION = re.compile(r"-jvsc-[0-9a-f-]+$")  # what VS Code adds to a notebook's name
 
 
 def new_run_id() -> str:
     """A fresh run id: 64 random bits in hex."""
     return secrets.token_hex(8)
+
+
+def training_id(run: str, number: int) -> str:
+    """The id of the run that training `number` of `run` becomes when it is not the only one; nobody may choose it."""
+    return f"{run}~{number}"
+
+
+def short_id(run: str) -> str:
+    """What to type for a run: the first eight digits of an id of ours, the whole of one that somebody chose."""
+    found = _GENERATED.fullmatch(run)
+    return "".join(found.groups()) if found else run
 
 
 def numbered(place: Path, base: str) -> str:
@@ -26,25 +39,32 @@ def numbered(place: Path, base: str) -> str:
     try:
         folder = place / "names"
         folder.mkdir(exist_ok=True)
-        descriptor = os.open(folder / safe, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o666)
-        try:
-            os.write(descriptor, b".")
-            number = os.lseek(descriptor, 0, os.SEEK_CUR)
-        finally:
-            os.close(descriptor)
+        number = count(folder / safe)
     except OSError:
         return f"{base}-{secrets.token_hex(3)}"
     return f"{base}-{number}"
 
 
+def count(path: Path, *, create: bool = True) -> int:
+    """The next number of the counter `path`, from 1 on; `OSError` if it cannot be written, or is not there."""
+    flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | (os.O_CREAT if create else 0)
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        os.write(descriptor, b".")
+        return os.lseek(descriptor, 0, os.SEEK_CUR)
+    finally:
+        os.close(descriptor)
+
+
 def entry_name() -> str:
     """The name of what is running: the script's or notebook's, without folder and ending."""
-    notebook = os.environ.get("JPY_SESSION_NAME") or os.environ.get("VSCODE_NOTEBOOK", "")
-    if notebook:
-        return Path(notebook).stem or "notebook"
-    if "ipykernel" in sys.modules:
-        return "notebook"
     main = sys.modules.get("__main__")
+    notebook = getattr(main, "__vsc_ipynb_file__", None) or os.environ.get("JPY_SESSION_NAME")
+    if isinstance(notebook, str) and notebook:
+        return _OF_SESSION.sub("", Path(notebook).stem) or "notebook"
+    shell = getattr(sys.modules.get("IPython.core.interactiveshell"), "InteractiveShell", None)
+    if shell is not None and shell.initialized():
+        return "notebook" if type(shell.instance()).__name__ != "TerminalInteractiveShell" else "interactive"
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name:
         return str(spec.name.removesuffix(".__main__").rpartition(".")[2])

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from autotrack import announce, lifecycle, naming, ranks
+from autotrack import announce, lifecycle, naming, notebook, ranks
 from autotrack import collector as collector_module
 from autotrack.collector import Collector, active_run, collector, is_worker, recording_allowed
 from autotrack.events import Failure, FinalStatus, RunKind, TrainingFinished
@@ -53,6 +53,9 @@ def start_run(
         silent = NullRun(owner, run_id or naming.new_run_id(), name=name or "off", experiment=experiment or "off")
         collector_module.push(silent)
         return silent
+    shell = notebook.session()
+    if shell is not None and parent is None:
+        shell.make_way(owner)
     if run_id is not None or resume is not None:
         from autotrack.resuming import earlier_attempt
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from autotrack import announce, ranks
+from autotrack import announce, notebook, ranks
 from autotrack.collector import Collector
 from autotrack.environment.imports import loading
 from autotrack.run import MetricRecorder, Run
@@ -67,6 +67,9 @@ def record_surroundings(run: Run) -> None:
     owner = run._collector
     if run.parent is not None and run.parent in owner.open_runs:
         return
+    shell = notebook.session()
+    if shell is not None:
+        shell.begun(run)
     surroundings = _known.get(id(owner.background))
     if surroundings is None:
         _known.clear()

@@ -24,7 +24,7 @@ def gather(environment: Mapping[str, str] | None = None) -> Facts:
     Empty outside a notebook or an IPython shell. Imports nothing and asks no server.
     """
     environment = os.environ if environment is None else environment
-    shell = _shell()
+    shell = running_shell()
     if shell is None:
         return Facts({})
     names = getattr(shell, "user_ns", None)
@@ -36,7 +36,8 @@ def gather(environment: Mapping[str, str] | None = None) -> Facts:
     return Facts(data)
 
 
-def _shell() -> object | None:
+def running_shell() -> object | None:
+    """The IPython shell that this process serves, None if it serves none."""
     interactive = getattr(sys.modules.get("IPython.core.interactiveshell"), "InteractiveShell", None)
     if interactive is None or not interactive.initialized():
         return None
