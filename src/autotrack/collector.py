@@ -194,6 +194,13 @@ pauses = 0
 is_fork = False
 
 
+def _nothing_around() -> Run | None:
+    return None
+
+
+ambient: Callable[[], Run | None] = _nothing_around  # finds the run of another process that this one belongs to
+
+
 def collector() -> Collector:
     """The collector of this process."""
     global _collector
@@ -266,17 +273,16 @@ def pop(run: Run) -> None:
 
 
 def active_run() -> Run | None:
-    """The run that this thread or task is in, else the one that the main thread has open; None without one."""
+    """The run that this thread or task is in, else the one that the main thread has open, else the ambient one."""
     for run in reversed(_stack.get()):
         if run.is_open:
             return run
-    if _collector is None:
-        return None
-    for wanted in (threading.get_ident(), threading.main_thread().ident):
-        for run in reversed(tuple(_collector.open_runs.values())):
+    open_runs = () if _collector is None else tuple(_collector.open_runs.values())
+    for wanted in (threading.get_ident(), threading.main_thread().ident) if open_runs else ():
+        for run in reversed(open_runs):
             if run.thread == wanted:
                 return run
-    return None
+    return ambient()
 
 
 @functools.cache

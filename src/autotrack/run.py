@@ -254,11 +254,14 @@ class Run(MetricRecorder):
 
     def next_training(self, name: str, framework: str, kind: RunKind = "training") -> int:
         """Record that a training or search starts inside this run; returns its number."""
-        with self._finishing:
-            self._trainings += 1
-            number = self._trainings
+        number = self._new_number()
         self.emit(TrainingStarted(run=self.id, time=_now(), training=number, name=name, framework=framework, kind=kind))
         return number
+
+    def _new_number(self) -> int:
+        with self._finishing:
+            self._trainings += 1
+            return self._trainings
 
     def finish(
         self,

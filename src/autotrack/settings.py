@@ -18,7 +18,7 @@ from autotrack.exceptions import ConfigurationError
 FOLDER = ".autotrack"
 GATHERERS = (
     "git", "git_patch", "git_untracked", "packages", "hardware", "process", "scheduler", "notebook", "seeds",
-    "system",
+    "system", "console",
 )  # fmt: skip
 OFF_BY_DEFAULT = frozenset({"git_untracked"})
 _TRUE = frozenset({"1", "true", "yes", "on"})

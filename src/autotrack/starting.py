@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from autotrack import announce, lifecycle, naming, notebook, ranks
+from autotrack import announce, job, lifecycle, naming, notebook, ranks
 from autotrack import collector as collector_module
 from autotrack.collector import Collector, active_run, collector, is_worker, recording_allowed
 from autotrack.events import Failure, FinalStatus, RunKind, TrainingFinished
@@ -16,6 +16,7 @@ from autotrack.run import MetricRecorder, NullRun, Run, _now, describe_failure, 
 from autotrack.values import checked_key
 
 _experiment: list[str] = []
+collector_module.ambient = job.job_run
 
 
 def set_experiment(name: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from autotrack import announce, notebook, ranks
 from autotrack.collector import Collector
+from autotrack.environment.entry import entry_script
 from autotrack.environment.imports import loading
 from autotrack.run import MetricRecorder, Run
 
@@ -18,16 +21,33 @@ if TYPE_CHECKING:
 _known: dict[int, Surroundings] = {}
 _monitors: list[Monitor] = []
 _following: list[object] = []
+_OF_PROGRAM = ("packages", "seeds", "notebook")  # what differs between a launcher and the programs that it starts
+_OF_LAUNCHER = ("cwd", "user", "host", "os", "env")
+_OF_COMMAND = ("process", "scheduler", "git", "hardware")
+
+
+@dataclass(frozen=True)
+class Launched:
+    """The command that this process launched: `process` counts in place of the facts of the launcher itself."""
+
+    script: Path | None
+    process: Mapping[str, Any]
+    masked: tuple[str, ...] = ()
 
 
 class Surroundings:
     """The sections captured in this process, and the runs that are to get them."""
 
-    def __init__(self, owner: Collector) -> None:
+    def __init__(
+        self, owner: Collector, *, only: Collection[str] | None = None, launched: Launched | None = None
+    ) -> None:
         self._owner = owner
+        self._only = only
+        self._launched = launched
         self._lock = threading.Lock()
         self._captured: list[Captured] = []
         self._runs: list[Run] = []
+        self._script = launched.script if launched is not None else entry_script()
 
     def add(self, run: Run) -> None:
         """Give `run` what is known, and all that comes."""
@@ -42,11 +62,18 @@ class Surroundings:
         with loading():
             from autotrack.environment.capture import capture
 
-        capture(self._owner.settings, self._owner.place.path, self._found)
+        capture(self._owner.settings, self._owner.place.path, self._found, script=self._script, only=self._only)
         with self._lock:
             self._runs.clear()
 
     def _found(self, captured: Captured) -> None:
+        if self._launched is not None and captured.name == "process":
+            masked = [path for path in captured.masked if path.startswith("env.")]
+            own = captured.data.items()
+            data = {name: value for name, value in own if name in _OF_LAUNCHER}
+            captured = replace(
+                captured, data={**data, **self._launched.process}, masked=[*masked, *self._launched.masked]
+            )
         with self._lock:
             self._captured.append(captured)
             runs = list(self._runs)
@@ -72,14 +99,38 @@ def record_surroundings(run: Run) -> None:
         shell.begun(run)
     surroundings = _known.get(id(owner.background))
     if surroundings is None:
-        _known.clear()
-        surroundings = _known[id(owner.background)] = Surroundings(owner)
+        surroundings = Surroundings(owner)
         surroundings.add(run)
-        owner.background.submit("the environment", surroundings.capture)
-        if owner.settings.captures("system"):
-            owner.background.submit("the monitor", lambda: _start_monitor(owner))
+        _begin(owner, surroundings)
     else:
         surroundings.add(run)
+
+
+def _begin(owner: Collector, surroundings: Surroundings) -> None:
+    _known.clear()
+    _known[id(owner.background)] = surroundings
+    owner.background.submit("the environment", surroundings.capture)
+    if owner.settings.captures("system"):
+        owner.background.submit("the monitor", lambda: _start_monitor(owner))
+
+
+def stand_for(owner: Collector, launched: Launched) -> None:
+    """In a launcher, before it opens a run: what surrounds that is the command's, not the launcher's own."""
+    _begin(owner, Surroundings(owner, only=_OF_COMMAND, launched=launched))
+
+
+def describe(run: Run, launched: Launched) -> None:
+    """In a launcher, once more is known of the command: record it anew. For the background thread."""
+    surroundings = Surroundings(run._collector, only=("process",), launched=launched)
+    surroundings.add(run)
+    surroundings.capture()
+
+
+def record_program(run: Run) -> None:
+    """Record what only a program of a launched command can tell, in the run of that command."""
+    surroundings = Surroundings(run._collector, only=_OF_PROGRAM)
+    surroundings.add(run)
+    run._collector.background.submit("the environment", surroundings.capture)
 
 
 def follow(owner: Collector) -> None:

@@ -21,6 +21,7 @@ from autotrack.cli.doctor import doctor
 from autotrack.cli.exporting import export, report
 from autotrack.cli.frontpage import FrontPage
 from autotrack.cli.history import history
+from autotrack.cli.launching import PASSED_ON, logs, run
 from autotrack.cli.listing import best, pareto, runs
 from autotrack.cli.recovering import recover
 from autotrack.cli.session import NothingRecorded, UsageError, say_empty
@@ -32,7 +33,8 @@ ERROR, USAGE, INTERRUPTED = 1, 2, 130
 _CommandError: type[Exception] = UsageError.__mro__[1]
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Look": (runs, show, compare, best, pareto, history),
+    "Record": (run,),
+    "Look": (runs, show, compare, best, pareto, history, logs),
     "Take out": (export, report),
     "Change": (tag, note, rename, delete, restore),
     "Keep house": (where, recover, sync, gc, doctor),
@@ -44,7 +46,8 @@ app = typer.Typer(
 )  # fmt: skip
 for panel, commands in COMMANDS.items():
     for command in commands:
-        app.command(command.__name__, rich_help_panel=panel)(command)
+        settings = PASSED_ON if command is run else None
+        app.command(command.__name__, rich_help_panel=panel, context_settings=settings)(command)
 
 
 def _version(wanted: bool) -> None:

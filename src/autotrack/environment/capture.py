@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -42,19 +42,27 @@ class _Request:
     folder: Path
 
 
-def capture(settings: Settings, place: Path, emit: Callable[[Captured], None]) -> None:
+def capture(
+    settings: Settings,
+    place: Path,
+    emit: Callable[[Captured], None],
+    *,
+    script: Path | None = None,
+    only: Collection[str] | None = None,
+) -> None:
     """Gather what is switched on, the cheapest first, and hand each section to `emit` as soon as it is there.
 
     Meant for a background thread. A gatherer that takes longer than `settings.environment_timeout` is given up on and
     reported as unavailable; one that finds nothing (no scheduler, no notebook) says nothing. `place` is the folder of
-    the recordings, which the state of the code leaves out.
+    the recordings, which the state of the code leaves out. `script` is the entry script as it was known earlier: once
+    a script has run to its end, Python forgets its path. `only` names the sections that are wanted.
     """
     with loading():
         import_module("autotrack.environment.secret_text")
-    script = entry_script()
+    script = script or entry_script()
     request = _Request(settings, place, script, code_folder(script))
     for name, gatherer in _GATHERERS.items():
-        if not settings.captures(name):
+        if not settings.captures(name) or (only is not None and name not in only):
             continue
         try:
             captured = within(settings.environment_timeout, name, partial(_captured, name, gatherer, request))

@@ -48,7 +48,7 @@ def gather(script: Path | None, environment: Mapping[str, str] | None = None) ->
         data["virtualenv"] = sys.prefix
     if script is not None:
         data["script"] = str(script)
-        data["script_digest"] = _digest(script)
+        data["script_digest"] = digest(script)
     return Facts({name: value for name, value in data.items() if value is not None})
 
 
@@ -112,7 +112,8 @@ def _current_folder() -> str | None:
         return None
 
 
-def _digest(script: Path) -> str | None:
+def digest(script: Path) -> str | None:
+    """The SHA-256 of a script in hex; None if it cannot be read, or is too large to be one."""
     try:
         return hashlib.sha256(script.read_bytes()).hexdigest() if script.stat().st_size < _LARGEST_SCRIPT else None
     except OSError:

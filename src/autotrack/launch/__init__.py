@@ -1,0 +1,1 @@
+"""`autotrack run`: a command, launched and recorded without a line of code in it."""

@@ -1,0 +1,223 @@
+"""The process between a command and where its output goes: it passes everything on, and hands a copy to the launcher.
+
+It is a process of its own so that the command can go on writing when the launcher is killed. It passes on at once, and
+as fast as the other side takes it; the copies never make the command wait: where the launcher does not keep up, they
+are dropped and counted. It lives until nobody can write to it any more, which may be long after the command, if that
+left something running behind.
+
+A copy is a frame: the stream's number, a kind, and the length of what follows.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import struct
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from autotrack.launch.streams import Stream
+
+CHUNK = 1 << 16
+WAITING = 8 << 20  # bytes of copies that may wait for the launcher
+GRACE = 0.1  # seconds in which a terminal delivers what was written before the command ended
+FRAME = struct.Struct("=BBQ")
+DATA, GAP, LOST = 0, 1, 2  # output; so many bytes that were dropped; so many that the target did not take
+
+
+@dataclass(frozen=True)
+class Relay:
+    """The launcher's ends: `copies` to read frames from, `control` to be closed when the command has ended."""
+
+    process: int
+    copies: int
+    control: int
+
+    def frames(self, timeout: float) -> Iterator[tuple[int, int, bytes] | None]:
+        """Stream, kind and data of each frame; None after each `timeout` seconds without one."""
+        waiting = b""
+        while True:
+            if not select.select([self.copies], [], [], timeout)[0]:
+                yield None
+                continue
+            data = os.read(self.copies, CHUNK * 4)
+            if not data:
+                return
+            waiting += data
+            while len(waiting) >= FRAME.size:
+                stream, kind, length = FRAME.unpack_from(waiting)
+                end = FRAME.size + (length if kind == DATA else 0)
+                if len(waiting) < end:
+                    break
+                yield stream, kind, waiting[FRAME.size : end] if kind == DATA else length.to_bytes(8, "big")
+                waiting = waiting[end:]
+
+
+def start(streams: Sequence[Stream]) -> Relay:
+    """Start the relay; call it while this process has one thread. The outer ends of `streams` are its alone."""
+    copies, copies_in = os.pipe()
+    control, control_in = os.pipe()
+    process = os.fork()
+    if process == 0:
+        try:
+            for descriptor in (copies, control_in, *(stream.inner for stream in streams)):
+                os.close(descriptor)
+            _Relay(streams, _Copies(copies_in), control).run()
+        finally:
+            os._exit(0)
+    for descriptor in (copies_in, control, *(stream.outer for stream in streams)):
+        os.close(descriptor)
+    return Relay(process, copies, control_in)
+
+
+class _Copies:
+    """What waits to be handed to the launcher; nobody waits to put something in."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._frames: deque[bytes] = deque()
+        self._size = 0
+        self._dropped: dict[int, int] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def put(self, stream: int, data: bytes) -> None:
+        """Hand over a copy, or count it as dropped."""
+        with self._changed:
+            if self._closed:
+                return
+            if self._size + len(data) > WAITING:
+                self._dropped[stream] = self._dropped.get(stream, 0) + len(data)
+                return
+            if stream in self._dropped:
+                self._frames.append(FRAME.pack(stream, GAP, self._dropped.pop(stream)))
+            self._frames.append(FRAME.pack(stream, DATA, len(data)) + data)
+            self._size += len(data)
+            self._changed.notify()
+
+    def lost(self, stream: int, count: int) -> None:
+        """Tell that the target did not take so many bytes."""
+        with self._changed:
+            self._frames.append(FRAME.pack(stream, LOST, count))
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Nothing more will come: what waits is still handed over."""
+        with self._changed:
+            self._frames.extend(FRAME.pack(stream, GAP, count) for stream, count in self._dropped.items())
+            self._dropped.clear()
+            self._closed = True
+            self._changed.notify()
+
+    def deliver(self) -> None:
+        """Hand over until the end, or until the launcher is gone; runs on a thread of its own."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._frames or self._closed)
+                if not self._frames:
+                    break
+                frame = self._frames.popleft()
+                self._size -= len(frame) - FRAME.size
+            if not _written(self._descriptor, frame):
+                with self._changed:
+                    self._closed = True
+                    self._frames.clear()
+        os.close(self._descriptor)
+
+
+class _Relay:
+    """The relay's own side."""
+
+    def __init__(self, streams: Sequence[Stream], copies: _Copies, control: int) -> None:
+        self._streams = streams
+        self._copies = copies
+        self._control = control
+        self._going = len(streams)
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Pass on until all streams have ended. Signals are the business of others: all are ignored."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
+        _leave_to_others(self._streams)
+        threads = [
+            threading.Thread(target=self._pass_on, args=(number, stream)) for number, stream in enumerate(self._streams)
+        ]
+        threads.append(threading.Thread(target=self._copies.deliver))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _pass_on(self, number: int, stream: Stream) -> None:
+        awaited = [stream.outer, self._control]
+        copying = True
+        while True:
+            ready = select.select(awaited, [], [])[0]
+            if stream.outer not in ready:  # all is passed on, and the command has ended
+                if select.select([stream.outer], [], [], GRACE)[0]:
+                    continue
+                awaited.remove(self._control)
+                copying = False
+                self._done()
+                continue
+            try:
+                data = os.read(stream.outer, CHUNK)
+            except OSError:  # how a terminal says that nobody has it open any more
+                data = b""
+            if not data:
+                break
+            if copying:
+                self._copies.put(number, data)
+            if not self._deliver(number, stream, data):
+                break
+        for descriptor in (stream.outer, *stream.descriptors):
+            os.close(descriptor)
+        if copying:
+            self._done()
+
+    def _deliver(self, number: int, stream: Stream, data: bytes) -> bool:
+        """Write to the target; False if it takes nothing any more, which the command shall notice as well."""
+        try:
+            return _written(stream.target, data, strict=True)
+        except OSError:  # no room on the disk, say: that must not end the command
+            self._copies.lost(number, len(data))
+            return True
+
+    def _done(self) -> None:
+        with self._lock:
+            self._going -= 1
+            if not self._going:
+                self._copies.close()
+
+
+def _written(descriptor: int, data: bytes, *, strict: bool = False) -> bool:
+    """Write all of `data`; False if the other side is gone. Other errors are raised if `strict`, else False as well."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [])
+        except (BrokenPipeError, ConnectionError):
+            return False
+        except OSError as error:
+            if strict and error.errno not in _GONE:
+                raise
+            return False
+    return True
+
+
+_GONE = frozenset({5, 6, 9})  # EIO and ENXIO of a terminal that was closed, EBADF
+
+
+def _leave_to_others(streams: Sequence[Stream]) -> None:
+    """Let go of the standard descriptors that no stream leads to: stdin, and what belongs to the launcher alone."""
+    used = {descriptor for stream in streams for descriptor in stream.descriptors}
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in {0, 1, 2} - used:
+        os.dup2(nowhere, descriptor, inheritable=False)
+    os.close(nowhere)
