@@ -1,0 +1,114 @@
+"""What data went in: sizes, shapes and bounded fingerprints; generators and loaders are never asked for a batch."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from autotrack.events import Dataset, Role
+from autotrack.fingerprint import describe
+from autotrack.neural.loaders import describe_loader
+from autotrack.starting import Training
+from autotrack.values import plain
+
+MOST_PARTS = 50
+DEFAULT_BATCH = 32  # Keras' own, for arrays
+
+
+class Parts:
+    """The data of one call of `fit`, by role and name; arrays are described, everything else only named."""
+
+    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
+        given = given or {}
+        self._known: list[tuple[Role, Any]] = []
+        self._given: list[tuple[Role, str, Any]] = [
+            ("train", name, given[name]) for name in ("x", "y", "sample_weight") if name in given
+        ]
+        validation = given.get("validation_data")
+        if isinstance(validation, (tuple, list)):
+            names = ("x", "y", "sample_weight")
+            self._given += [("val", f"val_{name}", one) for name, one in zip(names, validation, strict=False)]
+        elif validation is not None:
+            self._given.append(("val", "val_x", validation))
+
+    def record(self, training: Training) -> None:
+        """Record each part."""
+        described = 0
+        for role, name, value in self._given:
+            for key, part in _leaves(name, value):
+                described += 1
+                if part is None:
+                    continue
+                if described > MOST_PARTS:
+                    training.report("data", f"only the first {MOST_PARTS} arrays are described")
+                    return
+                digest, meta = _described(part)
+                training.emit(
+                    Dataset(
+                        run=training.id, time=time.time(), training=training.number, name=key, role=role,
+                        digest=digest, meta=plain(meta),
+                    )
+                )  # fmt: skip
+
+    def let_go(self) -> None:
+        """Hold the data no longer, but know it again as long as it is there."""
+        for role, name, given in self._given:
+            self._known += [(role, one) for _, part in _leaves(name, given) if (one := _weak(part)) is not None]
+        self._given = []
+
+    def role_of(self, value: Any) -> str:
+        """The role that this very object has in the training; empty if it has none."""
+        wanted = [part for _, part in _leaves("", value)]
+        known = [(role, part) for role, name, given in self._given for _, part in _leaves(name, given)]
+        known += [(role, part) for role, one in self._known if (part := one()) is not None]
+        return next((role for role, part in known if any(part is one for one in wanted)), "")
+
+    def rows_per_batch(self, batch_size: Any) -> int | None:
+        """How many samples a batch has, as far as that can be told without asking for one."""
+        inputs = next((value for role, name, value in self._given if name == "x"), None)
+        own = getattr(inputs, "batch_size", None)
+        if isinstance(own, int) and not isinstance(own, bool):
+            return own
+        if not all(_is_array(part) for _, part in _leaves("x", inputs)):
+            return None
+        return batch_size if isinstance(batch_size, int) else DEFAULT_BATCH
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The arrays of nested inputs, each by its name or place."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _leaves(f"{name}.{key}", part)
+    elif isinstance(value, (list, tuple)) and value and _is_array(value[0]):
+        for place, part in enumerate(value):
+            yield from _leaves(f"{name}.{place}", part)
+    else:
+        yield name, value
+
+
+def _weak(value: Any) -> Any:
+    try:
+        return weakref.ref(value)
+    except TypeError:  # lists, tuples, None
+        return None
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and (hasattr(value, "dtype") or hasattr(value, "dtypes"))
+
+
+def _described(value: Any) -> tuple[str, dict[str, Any]]:
+    if _is_array(value) or isinstance(value, (list, tuple)):
+        return describe(value)
+    kind = type(value)
+    if hasattr(value, "batch_sampler"):
+        return describe_loader(value)
+    meta: dict[str, Any] = {"type": f"{kind.__module__}.{kind.__qualname__}"}
+    held = getattr(value, "__dict__", {})
+    for name in ("batch_size", "workers", "use_multiprocessing", "max_queue_size"):
+        found = held.get(name, held.get(f"_{name}"))
+        if isinstance(found, (bool, int)):
+            meta[name] = found
+    return "", meta

@@ -1,0 +1,188 @@
+"""One training, from the call of `fit` to its end: what it was given, what it reported, how it ended."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from autotrack._guard import guarded
+from autotrack.integrations.keras import data, ending, model_facts, saving
+from autotrack.integrations.keras.calls import Call
+from autotrack.integrations.keras.measuring import Epochs, current_rate
+from autotrack.integrations.keras.options import KerasOptions
+from autotrack.neural import ownership
+from autotrack.neural.pace import Stopwatch, report_capture
+from autotrack.run import how_it_ended
+from autotrack.starting import Training, begin_training
+
+_last: weakref.WeakKeyDictionary[Any, Fit] = weakref.WeakKeyDictionary()
+
+
+class Fit:
+    """A training of `model`; `loop` is one that calls a list of callbacks by itself instead of `fit`."""
+
+    def __init__(self, model: Any, options: KerasOptions, *, loop: bool = False) -> None:
+        self.model: Any = model
+        self.loop = loop
+        self.active = True
+        self.training: Training | None = None
+        self.data = data.Parts()
+        self.epochs: Epochs | None = None
+        self._options = options
+        self._call = Call()
+        self._heard: Any = None
+        self._reporter: Any = None
+        self._inner: dict[str, int] = {}
+        self.evaluations = 0
+        self._stop = ending.Stop()
+        self._charge: ownership.Charge | None = None
+        self._stopwatch = Stopwatch()
+
+    def begin(self, call: Call | None) -> None:
+        """Open the training and record what it is given, before training can change any of it."""
+        kind, options = type(self.model), self._options
+        self._charge = ownership.take("keras")
+        training = self.training = begin_training(
+            kind.__name__, "keras", run_name=options.name, experiment=options.experiment, tags=options.tags,
+            run=options.run, params={"model.class": kind.__qualname__, "model.module": kind.__module__},
+        )  # fmt: skip
+        if call is None:
+            training.report(
+                "capture", "a loop calls the callbacks by itself: there are no arguments of fit", level="info"
+            )
+            return
+        self._call = call
+        with guarded("the arguments of fit"):
+            training.log_params(call.chosen)
+            training.log_params(call.default, origin="default")
+        with guarded("the training data"):
+            self.data = data.Parts(call.data)
+            if self._options.log_datasets:
+                self.data.record(training)
+
+    def is_of(self, model: Any) -> bool:
+        """Whether it trains this model, which may be wrapped for several processes."""
+        return model is self.model or getattr(model, "module", None) is self.model
+
+    def listens_to(self, heard: Any) -> bool:
+        """Whether it hears what happens from this list of callbacks."""
+        return heard is self._heard
+
+    def join(self, heard: Any) -> None:
+        """Join the list of callbacks, as the last of them, for the time of the training."""
+        if self._heard is not None or self.training is None:
+            return
+        from autotrack.integrations.keras.reporter import Reporter
+
+        params = getattr(heard, "params", None) or {}
+        self._heard = heard
+        self.epochs = Epochs(self.training, self._options.batches_per_row, self._batch_size(), self._stopwatch)
+        self._reporter = Reporter(self, self.epochs)
+        self._reporter.set_params(params)
+        self._reporter.set_model(self.model)
+        heard.callbacks.append(self._reporter)
+
+    def saw_inner_fit(self, model: Any) -> None:
+        """Count a fit inside this one, which is not recorded by itself."""
+        name = type(model).__name__
+        self._inner[name] = self._inner.get(name, 0) + 1
+
+    def training_begins(self, params: Mapping[str, Any]) -> None:
+        """All is built and restored: record the model, how it was compiled, and the plan."""
+        training = self.training
+        if training is None or self.epochs is None:
+            return
+        first = getattr(self.model, "_initial_epoch", None) or self._call.setting("initial_epoch") or 0
+        self.epochs.begin(first, params.get("steps"))
+        with guarded("the plan of a training"):
+            training.log_params(model_facts.plan(self.model, params, first, self._batch_size()))
+        model_facts.record(training, self.model)
+        with guarded("the callbacks of a training"):
+            training.log_params(ending.callback_params(self._others()))
+
+    def _batch_size(self) -> int | None:
+        return self.data.rows_per_batch(self._call.setting("batch_size"))
+
+    def _others(self) -> list[Any]:
+        return [one for one in getattr(self._heard, "callbacks", ()) if one is not self._reporter]
+
+    def before_epoch_end(self, logs: Mapping[str, Any] | None) -> None:
+        """An epoch is over, and no callback has heard of it yet."""
+        self._stop.before_callbacks(self.model)
+        if self.epochs is not None:
+            self.epochs.seen(logs or {}, current_rate(self.model))
+
+    def after_epoch_end(self, epoch: int) -> None:
+        """All callbacks have heard of the end of the epoch."""
+        self._stop.after_callbacks(self.model, epoch)
+
+    def finished(self) -> None:
+        """Record what came of it."""
+        training = self.training
+        try:
+            if training is not None:
+                with self._stopwatch, guarded("the results of a fit"):
+                    training.log_params({"end": self._stop.facts(self.model, self._others(), self.epochs)})
+                if self._options.log_models:
+                    with self._stopwatch, guarded("saving the model"):
+                        saving.keep_model(training, self.model)
+                with guarded("what was not recorded"):
+                    self._report(training)
+        finally:
+            self._end("finished")
+
+    def failed(self, error: BaseException) -> None:
+        """Record the exception that is on its way to the user."""
+        training = self.training
+        status, _ = how_it_ended(error)
+        if training is not None:
+            with guarded("the end of a failed fit"):
+                if self.epochs is not None:
+                    training.log_params({"end": {"reason": "failed", **self.epochs.reached()}})
+                self._report(training)
+        self._end("killed" if status == "finished" else status, error)
+
+    def abandoned(self) -> None:
+        """Record that nobody said how it ended."""
+        if self.training is not None:
+            self.training.report("capture", "the loop never called on_train_end: how it ended is not known")
+        self._end("failed")
+
+    def _report(self, training: Training) -> None:
+        epochs = self.epochs
+        if epochs is not None and epochs.rate_is_unknown:
+            name = type(getattr(self.model.optimizer, "_learning_rate", None)).__name__
+            training.report(
+                "metric train/learning_rate", f"not recorded: only calling the program's own {name} could tell"
+            )
+        if self._heard is None:
+            training.report("capture", "no list of callbacks was called: there are no metrics per epoch")
+        seen = {"epochs": epochs.ended, "batches": epochs.batches, "evaluations": self.evaluations} if epochs else {}
+        skipped = {f"fits of {name} inside this one": count for name, count in self._inner.items()}
+        hooks = ["CallbackList"] if self.loop else ["fit", "CallbackList"]
+        report_capture(training, "keras", hooks=hooks, stopwatch=self._stopwatch, seen=seen, skipped=skipped)
+
+    def _end(self, status: Any, error: BaseException | None = None) -> None:
+        self.active = False
+        self.data.let_go()
+        self._call = Call()
+        if self._charge is not None:
+            self._charge.release()
+        heard, self._heard = self._heard, None
+        if heard is not None and self._reporter in heard.callbacks:
+            heard.callbacks.remove(self._reporter)
+        model, self.model, self._reporter = self.model, None, None
+        if self.training is not None:
+            with guarded("remembering a training"):
+                _last[model] = self
+            with guarded("the end of a fit"):
+                self.training.finish(status, error)
+
+
+def last_fit(model: Any) -> Fit | None:
+    """The last training of this very object in this process; its copies and pickles have none."""
+    try:
+        return _last.get(model)
+    except TypeError:  # a model of the user's that cannot be hashed
+        return None

@@ -1,0 +1,165 @@
+"""The metrics of a training: rows per epoch or per batch, rates and times."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from autotrack._guard import guarded
+from autotrack.neural.pace import Stopwatch
+from autotrack.starting import Training
+
+_now = time.perf_counter
+
+
+class Epochs:
+    """Turns what Keras reports into rows of metrics.
+
+    The step of a row is the epoch as Keras counts it, from 0; with `batches_per_row` it is the batch since the first
+    epoch, from 0, for everything. A batch's values are what Keras reports: means since its epoch began.
+    """
+
+    def __init__(
+        self, training: Training, batches_per_row: int | None, rows_per_batch: int | None, stopwatch: Stopwatch
+    ) -> None:
+        self.stopwatch = stopwatch
+        self._training = training
+        self._thread = threading.get_ident()
+        self._every = batches_per_row
+        self._rows_per_batch = rows_per_batch
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._offset = self._first = 0
+        self._epoch = 0
+        self._last_batch = -1
+        self._steps_at_once = 1
+        self._begun = self._validation_begun = _now()
+        self._validating = 0.0
+        self._rate: float | None = None
+        self._reported: Mapping[str, Any] = {}
+        self._last_row: tuple[int, dict[str, Any]] = (-1, {})
+        self._unreadable: set[str] = set()
+        self.ended = 0
+        self.rate_is_unknown = False
+
+    @property
+    def batches(self) -> int:
+        """How many batches there were since the first epoch of this training."""
+        return self._offset - self._first + self._last_batch + 1
+
+    def begin(self, first_epoch: int, steps: int | None) -> None:
+        """Training begins at this epoch; `steps` is how many batches an epoch has, if that is known."""
+        self._offset = self._first = first_epoch * (steps or 0)
+        self._epoch = first_epoch
+
+    @property
+    def step(self) -> int:
+        """The step of what is recorded now, at the end of an epoch or after it."""
+        return self._epoch if self._every is None else max(self._offset + self._last_batch, 0)
+
+    def reached(self) -> dict[str, Any]:
+        """How far training got: whole epochs, and the step of the last row."""
+        return {"epochs": self.ended, "step": self.step}
+
+    def epoch_begins(self, epoch: int) -> None:
+        """Take the time; nothing else is known yet."""
+        self._offset += self._last_batch + 1
+        self._last_batch = -1
+        self._epoch = epoch
+        self._validating = 0.0
+        self._reported = {}
+        self._rate = None
+        self._begun = _now()
+
+    def batch_ended(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """A batch is over; may be called from several threads at once, and out of order."""
+        if batch > self._last_batch:  # noqa: PLR1730 - this is the cheapest way to say it, for every batch
+            self._last_batch = batch
+        if self._every is None or not logs:
+            return
+        begun = _now()
+        step = self._offset + batch
+        if self._every > 1 and (step + 1) // self._every <= (step + 1 - self._steps_at_once) // self._every:
+            return
+        with guarded("the metrics of a batch"):
+            names = self._names.get(tuple(logs)) or self._named(tuple(logs))
+            row = dict(zip(names, logs.values(), strict=True))
+            row["epoch"] = self._epoch
+            self._training.log(row, step)
+            self._last_row = step, row
+        if threading.get_ident() == self._thread:
+            self.stopwatch.seconds += _now() - begun
+            self.stopwatch.calls += 1
+
+    def _named(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        names = self._names[keys] = tuple(metric_name(key) for key in keys)
+        return names
+
+    def validation_begins(self) -> None:
+        """The time from here on is not training."""
+        self._validation_begun = _now()
+
+    def validation_ended(self) -> None:
+        """Training may go on."""
+        self._validating += _now() - self._validation_begun
+
+    def seen(self, logs: Mapping[str, Any], rate: float | None) -> None:
+        """What Keras itself reports for the epoch, and the learning rate, before callbacks change either."""
+        self._reported = logs
+        self._rate = rate
+        self.rate_is_unknown = self.rate_is_unknown or rate is None
+
+    def epoch_ended(self, epoch: int, logs: Mapping[str, Any]) -> None:
+        """Record the row of an epoch; `logs` holds what callbacks added, too."""
+        seconds = _now() - self._begun
+        row: dict[str, Any] = {}
+        for key, value in logs.items():
+            if isinstance(value, (int, float)):
+                known = key in self._reported or key == "learning_rate"
+                row[metric_name(key) if known else key] = value
+            elif key not in self._unreadable:
+                self._unreadable.add(key)
+                self._training.report(f"metric {key}", f"not recorded: it is a {type(value).__name__}, not a number")
+        if self._rate is not None:
+            row.setdefault("train/learning_rate", self._rate)
+        row["train/epoch_time"] = seconds
+        row.update(self._speeds(seconds - self._validating))
+        row["epoch"] = epoch
+        step, before = self._last_row
+        if self._every is not None and step == self.step:
+            row = {key: value for key, value in row.items() if key not in before or before[key] != value}
+        self._training.log(row, self.step)
+        self.ended += 1
+
+    def _speeds(self, seconds: float) -> dict[str, float]:
+        batches = self._last_batch + 1
+        if seconds <= 0 or not batches:
+            return {}
+        speeds = {"train/steps_per_second": batches / seconds}
+        if self._rows_per_batch:
+            speeds["train/samples_per_second"] = self._rows_per_batch * batches / seconds
+        return speeds
+
+
+def metric_name(key: str) -> str:
+    """The name of a metric that Keras reports as `key`: its role first."""
+    return f"val/{key[4:]}" if key.startswith("val_") else f"train/{key}"
+
+
+def current_rate(model: Any) -> float | None:
+    """The learning rate as it is now; None where only code of the user's could tell it, or there is none."""
+    optimizer: Any = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    rate = getattr(optimizer, "_learning_rate", None)
+    if rate is None:
+        return None
+    keras: Any = sys.modules["keras"]
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        if not type(rate).__module__.startswith("keras."):
+            return None
+        rate = optimizer.learning_rate
+    elif callable(rate) and not isinstance(rate, keras.Variable):
+        return None
+    return float(keras.ops.convert_to_numpy(rate))
