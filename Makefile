@@ -34,11 +34,11 @@ $(VENV)/.made:
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
+$(VENV)/.demo: $(VENV)/.made pyproject.toml setup.py constraints.txt
 	$(BIN)/python $(INSTALL) --editable '.[sklearn,plot]'
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
+$(VENV)/.test: $(VENV)/.made pyproject.toml setup.py constraints.txt
 	$(BIN)/python $(INSTALL) --editable '.[test,check,frameworks]'
 	@touch $@ $(VENV)/.demo
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import shutil
 import subprocess
@@ -16,6 +18,7 @@ pytest.importorskip("build", reason="packages are built by `build`, of the extra
 
 ROOT = Path(__file__).resolve().parent.parent
 METADATA = "autotrack_ml-"
+START_UP = "autotrack-ml.pth"  # beside the package: what Python runs as it starts
 
 
 def run(*command: str | Path, folder: Path) -> str:
@@ -85,8 +88,11 @@ def test_the_content_of_the_wheel_is_that_of_the_tree(wheel: Path, checkout: Pat
         if path.is_file() and "egg-info" not in path.as_posix()
     }
     found = content(wheel)
+    start_up = found.pop(START_UP).decode()
     assert found.keys() == expected.keys()
     assert found == expected
+    assert start_up.count("\n") == 1
+    assert start_up.startswith('import os; os.environ.get("AUTOTRACK") == "1" and ')
 
 
 def test_the_content_of_the_wheel_survives_the_source_distribution(wheel: Path, sdist: Path, tmp_path: Path):
@@ -110,6 +116,20 @@ def test_the_content_of_the_wheel_names_the_plugins(wheel: Path):
     assert "autotrack = autotrack.cli:main" in text
     assert "[autotrack.integrations]" in text
     assert "[autotrack.sinks]" in text
+
+
+def test_an_editable_wheel_has_the_start_up_file_and_answers_for_it(checkout: Path, tmp_path: Path):
+    """`pip install --editable` puts the line in place, and knows it among its files, so that it goes with them."""
+    code = "import setuptools.build_meta as backend, sys; backend.build_editable(sys.argv[1])"
+    run(sys.executable, "-c", code, tmp_path, folder=checkout)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.testzip() is None
+        line = archive.read(START_UP)
+        (record,) = (name for name in archive.namelist() if name.endswith(".dist-info/RECORD"))
+        recorded = [row.split(",") for row in archive.read(record).decode().splitlines()]
+    digest = base64.urlsafe_b64encode(hashlib.sha256(line).digest()).decode().rstrip("=")
+    assert [START_UP, f"sha256={digest}", str(len(line))] in recorded
 
 
 FIVE_LINES = """\

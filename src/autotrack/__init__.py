@@ -12,10 +12,10 @@ Everything is loaded when it is first used: importing autotrack costs millisecon
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers know it; `typing` is more to load than all that is here
 if TYPE_CHECKING:
+    from typing import Any
+
     from autotrack._api import (
         active_run,
         autolog,
@@ -63,6 +63,8 @@ _HOMES = {"AutotrackError": "autotrack.exceptions", "AutotrackWarning": "autotra
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
     if name in _FOR_IPYTHON:
         return getattr(import_module(_FOR_IPYTHON[name]), name)
     if name not in __all__:

@@ -31,7 +31,9 @@ def autolog(*names: str, disable: bool = False, **options: Any) -> None:
     `experiment`, `tags`, …; a framework that does not know one says so. `disable=True` removes every trace.
     """
     from autotrack.instrument.discovery import install, uninstall
+    from autotrack.launch import startup
 
+    startup.activate()  # what was promised as the program started comes first, so that this call changes it
     if disable:
         uninstall(names or None)
     else:

@@ -71,6 +71,8 @@ class Ending:
             shell.keep_the_rest()
         for run in reversed(tuple(self.owner.open_runs.values())):
             run.finish(status, failure=failure, exit_code=exit_code)
+        with guarded("reading metrics from the GPU"):
+            self.owner.deferred.drain(wait=True)  # what was logged to a run that another process owns
         if self.owner.current_journal is not None:
             self.owner.current_journal.heartbeat()
             self.owner.report_dropped()
