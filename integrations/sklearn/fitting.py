@@ -16,6 +16,7 @@ from autotrack.collector import active_run
 from autotrack.events import Dataset, Failure, Role
 from autotrack.instrument.trampolines import FILENAME
 from autotrack.integrations.base import Options
+from autotrack.integrations.sklearn import ties
 from autotrack.integrations.sklearn.facts import Arguments, arguments_of, dataset, params_of
 from autotrack.run import Run, describe_failure, how_it_ended
 from autotrack.starting import Training, begin_training
@@ -53,6 +54,7 @@ class Fit:
         options = self._options
         training = self._training = begin_training(
             kind.__name__, "sklearn", run_name=options.name, experiment=options.experiment, tags=options.tags,
+        ties.untie(self._estimator)
             params={"model.class": kind.__qualname__, "model.module": kind.__module__},
         )  # fmt: skip
         with guarded("the estimator's parameters"):
@@ -144,6 +146,7 @@ class Fit:
         try:
             values, sample = metrics.compute(self._estimator, self._arguments.inputs, self._arguments.target, deadline)
         except metrics.Skipped as reason:
+        ties.tie(self._estimator, training, self._arguments.inputs, self._arguments.target)
             training.report("training metrics", f"not computed: {reason}")
             return {}
         if sample:

@@ -17,7 +17,9 @@ from typing import Any, ClassVar
 from autotrack._guard import guarded
 from autotrack.collector import recording_allowed
 from autotrack.integrations.base import Integration, Options
+from autotrack.integrations.sklearn.evaluating import METHODS, Evaluations
 from autotrack.integrations.sklearn.fitting import Fit, Preprocessing, is_preprocessing
+from autotrack.integrations.sklearn.ties import note_labels
 
 FIT = "sklearn.fit"
 CLASS = "sklearn.class"
@@ -29,7 +31,7 @@ _outermost: ContextVar[Fit | Preprocessing | None] = ContextVar("autotrack_sklea
 class SklearnIntegration(Integration):
     """Records the outermost fit of every estimator: scikit-learn's, third parties' and the user's own."""
 
-    watches: ClassVar[tuple[str, ...]] = ("sklearn.base",)
+    watches: ClassVar[tuple[str, ...]] = ("sklearn.base", "sklearn.metrics", "sklearn.model_selection")
     distribution: ClassVar[str] = "scikit-learn"
     requires: ClassVar[str] = ">=1.3"
 
@@ -38,6 +40,7 @@ class SklearnIntegration(Integration):
         self._seen: weakref.WeakSet[type] = weakref.WeakSet()
         self._being_made = threading.local()
         self._under_way: set[Fit | Preprocessing] = set()
+        self._evaluations = Evaluations(self.patches, self._is_inside_fit)
 
     def install(self) -> None:
         """Observe all estimator classes that there are and that come."""
@@ -45,10 +48,12 @@ class SklearnIntegration(Integration):
         self.patches.observe(CLASS, self._on_class)
         for kind in _with_descendants(_base_estimator()):
             self._instrument(kind)
+        self._evaluations.install()
 
     def uninstall(self) -> None:
         """Put the classes back as they were."""
         super().uninstall()
+        self._evaluations.uninstall()
         self._seen = weakref.WeakSet()
 
     def _instrument(self, kind: type) -> None:
@@ -64,6 +69,9 @@ class SklearnIntegration(Integration):
                 elif name.startswith("fit") and _is_fit(name, value):
                     with guarded(f"observing {definer.__qualname__}.{name}"):
                         self.patches.method(definer, name, FIT)
+                elif name in METHODS:
+                    with guarded(f"observing {definer.__qualname__}.{name}"):
+                        self.patches.method(definer, name, METHODS[name])
 
     def _on_class(self, wrapped: Any, made: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _ClassMade | None:
         pending: set[type] = self._being_made.__dict__.setdefault("classes", set())
@@ -81,12 +89,20 @@ class SklearnIntegration(Integration):
         if not isinstance(estimator, _base_estimator()) or not recording_allowed():
             return None
         level = _joblib_level()
-        if level and any(other.level < level for other in tuple(self._under_way)):
-            return None  # a worker thread of a fit that another thread is in
+        if self._is_worker_of_fit(level):
+            return None
         kind = Preprocessing if is_preprocessing(estimator) else Fit
         watch = _Outermost(self, kind(self.options, estimator, wrapped, level), around)
         watch.begin(args, kwargs)
         return watch
+
+    def _is_inside_fit(self) -> bool:
+        around = _outermost.get()
+        return (around is not None and around.active) or self._is_worker_of_fit(_joblib_level())
+
+    def _is_worker_of_fit(self, level: int) -> bool:
+        """Whether this is a worker thread, so deep in joblib, of a fit that another thread is in."""
+        return level > 0 and any(other.level < level for other in tuple(self._under_way))
 
 
 class _ClassMade:
@@ -124,6 +140,7 @@ class _Outermost:
         self._fit.measure()
         try:
             self._fit.finished()
+            note_labels(self._fit._estimator, result)
         finally:
             self._end()
 

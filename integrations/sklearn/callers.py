@@ -1,0 +1,93 @@
+"""Who makes a call that is observed: the user's code or scikit-learn itself, and what the user calls the data.
+
+The name of a variable is read from the source of the call. The locals of the calling function are not looked at:
+asking a frame for them makes it hold all their values until it ends.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import itertools
+import linecache
+import sys
+from types import CodeType, FrameType
+from typing import Any
+
+from autotrack.instrument.trampolines import FILENAME
+
+MOST_VARIABLES = 2_000
+MOST_LINES = 20
+
+
+def calling_frame() -> FrameType | None:
+    """The frame that called the function which is being observed, beyond all frames of ours."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _is_ours(frame):
+        frame = frame.f_back
+    return frame
+
+
+def is_scikit_learn(frame: FrameType | None) -> bool:
+    """Whether scikit-learn's own code is calling: then the call is a part of something else."""
+    name = "" if frame is None else frame.f_globals.get("__name__")
+    return type(name) is str and name.startswith("sklearn.")
+
+
+def _is_ours(frame: FrameType) -> bool:
+    """Whether it is a frame of autotrack's, stand-ins among them: these have the globals of what they stand for."""
+    name = frame.f_globals.get("__name__")
+    return (type(name) is str and name.startswith("autotrack.")) or frame.f_code.co_filename == FILENAME
+
+
+def variable_name(frame: FrameType | None, called: str, position: int, keyword: str, value: Any) -> str:
+    """What the calling code calls an argument of the call of `called` that it is in; empty where that is unsure."""
+    if frame is None:
+        return ""
+    call = _call_at(frame.f_code, frame.f_lasti)
+    if call is not None and _name_of(call.func) == called:
+        given: ast.expr | None = next((word.value for word in call.keywords if word.arg == keyword), None)
+        if given is None and not any(isinstance(part, ast.Starred) for part in call.args):
+            given = call.args[position] if position < len(call.args) else None
+        return given.id if isinstance(given, ast.Name) and _knows(frame.f_code, given.id) else ""
+    return _global_name(frame, value)
+
+
+def _global_name(frame: FrameType, value: Any) -> str:
+    """The only name that a program's top level has for the value."""
+    variables = frame.f_globals
+    if frame.f_code.co_name != "<module>" or len(variables) > MOST_VARIABLES:
+        return ""
+    found = [name for name, held in tuple(variables.items()) if held is value and not name.startswith("_")]
+    return found[0] if len(found) == 1 else ""
+
+
+@functools.lru_cache(maxsize=512)
+def _call_at(code: CodeType, instruction: int) -> ast.Call | None:
+    """The call that an instruction belongs to, from the source; None where there is none, or before Python 3.11."""
+    if instruction < 0 or not hasattr(code, "co_positions"):
+        return None
+    where = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
+    if where is None:
+        return None
+    line, last, start, end = where
+    if line is None or last is None or start is None or end is None or last - line >= MOST_LINES:
+        return None
+    lines = [linecache.getline(code.co_filename, number).encode() for number in range(line, last + 1)]
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][start:]
+    try:
+        found = ast.parse(b"".join(lines), mode="eval").body
+    except (SyntaxError, ValueError):
+        return None
+    return found if isinstance(found, ast.Call) else None
+
+
+def _name_of(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _knows(code: CodeType, name: str) -> bool:
+    return name in code.co_names or name in code.co_varnames or name in code.co_freevars or name in code.co_cellvars

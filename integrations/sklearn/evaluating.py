@@ -1,0 +1,295 @@
+"""What the user does with a model after its fit: predictions, `score`, scorers and metric functions.
+
+Only what the user calls is recorded, never what scikit-learn or an estimator calls on its way.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from types import FrameType, FunctionType
+from typing import Any
+
+from autotrack.collector import active_run, collector, recording_allowed
+from autotrack.instrument.patching import Patches
+from autotrack.integrations.sklearn import results, ties
+from autotrack.integrations.sklearn.callers import calling_frame, is_scikit_learn, variable_name
+from autotrack.integrations.sklearn.roles import note_split
+from autotrack.run import MetricRecorder, Run
+
+PREDICT = "sklearn.predict"
+SCORE = "sklearn.score"
+SCORER = "sklearn.scorer"
+METRIC = "sklearn.metrics."
+SPLIT = "sklearn.train_test_split"
+
+# Methods of estimators that are observed, and as what.
+METHODS = {
+    **dict.fromkeys(("predict", "predict_proba", "predict_log_proba", "decision_function", "score_samples"), PREDICT),
+    "score": SCORE,
+}
+
+SINGLE_POINTS = 10  # calls of predict that are a point each; after these, one for every doubling
+MOST_NAMES = 20
+
+_busy: ContextVar[bool] = ContextVar("autotrack_sklearn_evaluating", default=False)
+_named: weakref.WeakKeyDictionary[Run, set[str]] = weakref.WeakKeyDictionary()
+
+
+class Evaluations:
+    """Observes estimators' methods for prediction and scoring, scorers, and the functions of `sklearn.metrics`."""
+
+    def __init__(self, patches: Patches, is_inside_fit: Callable[[], bool]) -> None:
+        self._patches = patches
+        self._is_inside_fit = is_inside_fit
+        self._functions: dict[str, FunctionType] = {}
+
+    def install(self) -> None:
+        """Observe what is imported of it; may be called again when more is."""
+        self._patches.observe(PREDICT, self._on_predict)
+        self._patches.observe(SCORE, self._on_score)
+        self._patches.observe(SCORER, self._on_scorer)
+        metrics = sys.modules.get("sklearn.metrics")
+        for name in getattr(metrics, "__all__", ()):
+            function = getattr(metrics, name, None)
+            if type(function) is FunctionType and name not in results.NO_METRICS and name not in self._functions:
+                self._patches.observe(METRIC + name, self._on_metric)
+                if self._patches.function(function, METRIC + name):
+                    self._functions[name] = function
+        scorers = sys.modules.get("sklearn.metrics._scorer")
+        for name in ("_BaseScorer", "_PassthroughScorer", "_MultimetricScorer"):
+            kind = getattr(scorers, name, None)
+            if isinstance(kind, type):
+                self._patches.method(kind, "__call__", SCORER)
+        split = getattr(sys.modules.get("sklearn.model_selection"), "train_test_split", None)
+        if type(split) is FunctionType and SPLIT not in self._functions:
+            self._patches.observe(SPLIT, self._on_split)
+            if self._patches.function(split, SPLIT):
+                self._functions[SPLIT] = split
+
+    def uninstall(self) -> None:
+        """Forget which functions are observed; undoing the patches is the affair of who made them."""
+        self._functions.clear()
+
+    def _caller(self) -> FrameType | None:
+        """The frame of the user's that makes the call; None for a call that is part of something else."""
+        if _busy.get() or self._is_inside_fit():
+            return None
+        frame = calling_frame()
+        return None if is_scikit_learn(frame) else frame
+
+    def _on_predict(self, wrapped: Any, estimator: Any, args: Any, kwargs: Mapping[str, Any]) -> _Prediction | None:
+        tied = ties.tie_of(estimator)
+        if tied is None or self._caller() is None or not tied.is_current:
+            return None
+        inputs = args[0] if args else next(iter(kwargs.values()), None)
+        return _Prediction(tied, wrapped.__name__, inputs)
+
+    def _on_score(self, wrapped: Any, estimator: Any, args: Any, kwargs: Mapping[str, Any]) -> _Watch | None:
+        frame = self._caller()
+        if frame is None or not recording_allowed():
+            return None
+        inputs = args[0] if args else kwargs.get("X")
+        target = args[1] if len(args) > 1 else kwargs.get("y")
+        tied = ties.tie_of(estimator)
+
+        def record(result: Any) -> None:
+            if tied is not None and tied.is_current and results.is_number(result):
+                prefix = tied.role(target, inputs) or "eval"
+                name = variable_name(frame, "score", 0, "X", inputs)
+                _log(tied, prefix, {score_name(estimator): result}, name)
+
+        return _Watch(record)
+
+    def _on_scorer(self, wrapped: Any, scorer: Any, args: Any, kwargs: Mapping[str, Any]) -> _Watch | None:
+        frame = self._caller()
+        if frame is None or not recording_allowed():
+            return None
+        given = dict(zip(("estimator", "X", "y_true"), args, strict=False)) | dict(kwargs)
+        estimator, inputs, target = given.get("estimator"), given.get("X"), given.get("y_true")
+        tied = ties.tie_of(estimator)
+
+        def record(result: Any) -> None:
+            if tied is None or not tied.is_current:
+                return
+            values = result if type(result) is dict else {_scorer_name(scorer, estimator): result}
+            prefix = tied.role(target, inputs) or "eval"
+            name = variable_name(frame, frame.f_code.co_name, 1, "X", inputs)
+            _log(tied, prefix, {key: value for key, value in values.items() if results.is_number(value)}, name)
+
+        return _Watch(record)
+
+    def _on_metric(self, wrapped: Any, _: Any, args: Any, kwargs: Mapping[str, Any]) -> _Watch | None:
+        frame = self._caller()
+        if frame is None or not recording_allowed():
+            return None
+        function = self._functions[wrapped.__name__]
+        return _Watch(lambda result: _Metric(function, args, kwargs, frame).record(result))
+
+    def _on_split(self, wrapped: Any, _: Any, args: Any, kwargs: Mapping[str, Any]) -> _Watch:
+        return _Watch(lambda result: note_split(args, result), busy=_busy.get())
+
+
+class _Watch:
+    """Keeps the calls inside a call quiet, and records what came of it."""
+
+    __slots__ = ("_before", "_record")
+
+    def __init__(self, record: Callable[[Any], None], *, busy: bool = True) -> None:
+        self._record = record
+        self._before = _busy.get()
+        _busy.set(busy)
+
+    def returned(self, result: Any) -> None:
+        _busy.set(self._before)
+        self._record(result)
+
+    def raised(self, error: BaseException) -> None:
+        _busy.set(self._before)
+
+
+class _Prediction:
+    """A call of `predict` or its like: what it returned is remembered, and how long it took."""
+
+    __slots__ = ("_begun", "_inputs", "_name", "_tie")
+
+    def __init__(self, tied: ties.Tie, name: str, inputs: Any) -> None:
+        self._tie = tied
+        self._name = name
+        self._inputs = inputs
+        _busy.set(True)
+        self._begun = time.perf_counter()
+
+    def returned(self, result: Any) -> None:
+        seconds = time.perf_counter() - self._begun
+        _busy.set(False)
+        tied, inputs = self._tie, self._inputs
+        ties.note_output(result, tied, inputs, self._name)
+        shape = getattr(inputs, "shape", None)
+        rows = shape[0] if shape else len(inputs) if type(inputs) in (list, tuple) else 0
+        if not rows:
+            return
+        latency = tied.calls.get(self._name)
+        if latency is None:
+            latency = tied.calls[self._name] = ties.Latency()
+        latency.calls += 1
+        latency.rows += rows
+        latency.seconds += seconds
+        if (latency.calls <= SINGLE_POINTS or not latency.calls & (latency.calls - 1)) and recording_allowed():
+            tied.training.log({f"{self._name}/latency_ms": 1000 * latency.seconds / latency.rows})
+            latency.rows, latency.seconds = 0, 0.0
+
+    def raised(self, error: BaseException) -> None:
+        _busy.set(False)
+
+
+class _Metric:
+    """One call of a metric function, after it has returned."""
+
+    def __init__(self, function: FunctionType, args: Any, kwargs: Mapping[str, Any], frame: FrameType) -> None:
+        self._function = function.__name__
+        self._given = results.given_to(function, args, kwargs)
+        self._name = results.short_name(self._function) + results.variation(function, self._given)
+        self._frame = frame
+
+    def record(self, result: Any) -> None:
+        """Record the result in the run of the model whose predictions were given."""
+        known = [output for value in self._given.values() if (output := ties.output_of(value)) is not None]
+        tied = {output.tie for output in known if output.tie.is_current}
+        parameter, position = results.data_of(self._given)
+        data = self._given.get(parameter)
+        variable = variable_name(self._frame, self._function, position, parameter, data)
+        if len(tied) != 1:
+            self._record_untied(result, variable)
+            return
+        (one,) = tied
+        first = known[0]
+        prefix = first.prefix
+        if not prefix:
+            compared = None if ties.output_of(data) is not None else data
+            prefix = one.role(compared, *(output.data for output in known)) or "eval"
+        elif first.made_by:
+            self._name = f"{first.made_by}.{self._name}"
+        self._record_in(one.training, prefix, result, variable, one)
+
+    def _record_in(
+        self, recorder: MetricRecorder, prefix: str, result: Any, variable: str, tied: ties.Tie | None
+    ) -> None:
+        numbers = results.numbers_of(self._function, self._name, result)
+        if numbers is not None:
+            _log(tied, prefix, numbers, variable) if tied is not None else _log_in(recorder, prefix, numbers)
+            return
+        try:
+            columns, left_out = results.columns_of(self._function, result, self._given)
+        except results.Unkept as reason:
+            recorder.report("metrics", f"{self._function}: {reason}")
+            return
+        meta = {"function": self._function, "data": variable, "rows": left_out}
+        recorder.log_evaluation(f"{prefix}/{self._name}", columns, {key: text for key, text in meta.items() if text})
+        if tied is not None and type(result) is tuple:
+            ties.note_output(result, tied, None, results.short_name(self._function), prefix)
+
+    def _record_untied(self, result: Any, variable: str) -> None:
+        """Without a known model: in the open run, else in the only run of this thread; else in words."""
+        run = active_run()
+        last = collector().last_runs.get(threading.get_ident())
+        if run is None and last is not None and last.id == ties.only_run_of_thread():
+            run = last
+        if run is not None:
+            self._record_in(run, "eval", result, variable, None)
+            _report_once(run, self._name, f"{self._function} was not given predictions of a recorded model: its result "
+                         "is recorded in the run that was at hand", level="info")  # fmt: skip
+        elif last is not None:
+            shown = f" = {result}" if results.numbers_of(self._function, self._name, result) else ""
+            _report_once(last, self._name, f"{self._function}{shown} is in no run: it was not given predictions of a "
+                         "recorded model, and there are several models")  # fmt: skip
+
+
+def score_name(estimator: Any) -> str:
+    """What the estimator's `score` is: `accuracy`, `r2`, or `score` where that is not known."""
+    for kind in type(estimator).__mro__:
+        if "score" in vars(kind):
+            if kind.__module__ == "sklearn.base":
+                return {"ClassifierMixin": "accuracy", "RegressorMixin": "r2"}.get(kind.__name__, "score")
+            if kind.__module__ == "sklearn.pipeline" and estimator.steps:
+                return score_name(estimator.steps[-1][1])
+            break
+    return "score"
+
+
+def _scorer_name(scorer: Any, estimator: Any) -> str:
+    function = getattr(scorer, "_score_func", None)
+    if function is None:
+        return score_name(estimator)
+    options = getattr(scorer, "_kwargs", None) or {}
+    sign = "neg_" if getattr(scorer, "_sign", 1) < 0 else ""
+    name = getattr(function, "__name__", type(function).__name__)
+    return f"{sign}{results.short_name(name)}{results.variation(function, options)}"
+
+
+def _log(tied: ties.Tie, prefix: str, values: Mapping[str, Any], variable: str) -> None:
+    """Log metrics of the model; where the role of the data is unknown, the variable's name goes into a tag."""
+    _log_in(tied.training, prefix, values)
+    if prefix != "eval" or not variable:
+        return
+    for name in values:
+        names = tied.named.setdefault(name, [])
+        if variable not in names and len(names) < MOST_NAMES:
+            names.append(variable)
+            tied.training.set_tags({f"eval/{name}.data": ", ".join(names)})
+
+
+def _log_in(recorder: MetricRecorder, prefix: str, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        recorder.log({f"{prefix}/{name}": value})
+
+
+def _report_once(run: Run, name: str, message: str, level: str = "missing") -> None:
+    names = _named.setdefault(run, set())
+    if name not in names:
+        names.add(name)
+        run.report("metrics", message, level=level)
