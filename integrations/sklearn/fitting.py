@@ -13,7 +13,7 @@ import msgspec
 
 from autotrack._guard import guarded
 from autotrack.collector import active_run
-from autotrack.events import Dataset, Failure, Role
+from autotrack.events import Dataset, Failure, Role, RunKind
 from autotrack.instrument.trampolines import FILENAME
 from autotrack.integrations.base import Options
 from autotrack.integrations.sklearn import ties
@@ -35,6 +35,8 @@ _noted: weakref.WeakKeyDictionary[Run, int] = weakref.WeakKeyDictionary()
 class Fit:
     """The fit of an estimator that predicts: a training. `level` is how deep in joblib's workers it runs."""
 
+    kind: RunKind = "training"
+
     def __init__(self, options: Options, estimator: Any, wrapped: Callable[..., Any], level: int = 0) -> None:
         self.active = True
         self.level = level
@@ -55,7 +57,7 @@ class Fit:
         training = self._training = begin_training(
             kind.__name__, "sklearn", run_name=options.name, experiment=options.experiment, tags=options.tags,
         ties.untie(self._estimator)
-            params={"model.class": kind.__qualname__, "model.module": kind.__module__},
+            params={"model.class": kind.__qualname__, "model.module": kind.__module__}, kind=self.kind,
         )  # fmt: skip
         with guarded("the estimator's parameters"):
             params = params_of(self._estimator)
@@ -103,6 +105,11 @@ class Fit:
             self._training.finish("killed" if status == "finished" else status, failure=failure_of(error))
 
     @property
+    def _model(self) -> Any:
+        """What is kept and measured: the fitted estimator; None if there is none."""
+        return self._estimator
+
+    @property
     def _is_detailed(self) -> bool:
         return self._training is not None and self._training.number <= DETAILED_TRAININGS
 
@@ -129,13 +136,13 @@ class Fit:
         if self._is_detailed:
             with guarded("what the estimator learned"):
                 values.update(metrics.learned(self._estimator))
-            if self._options.log_models:
+            if self._options.log_models and self._model is not None:
                 with guarded("saving the model"):
                     saving.keep_model(
-                        training, self._estimator, self._first_rows, self._signature(), deadline,
+                        training, self._model, self._first_rows, self._signature(), deadline,
                         with_example=self._options.log_input_examples,
                     )  # fmt: skip
-            if self._options.log_training_metrics:
+            if self._options.log_training_metrics and self._model is not None:
                 with guarded("training metrics"):
                     values.update(self._training_metrics(training, deadline))
         training.log({f"train/{name}": value for name, value in values.items()})
@@ -144,7 +151,7 @@ class Fit:
         from autotrack.integrations.sklearn import metrics
 
         try:
-            values, sample = metrics.compute(self._estimator, self._arguments.inputs, self._arguments.target, deadline)
+            values, sample = metrics.compute(self._model, self._arguments.inputs, self._arguments.target, deadline)
         except metrics.Skipped as reason:
         ties.tie(self._estimator, training, self._arguments.inputs, self._arguments.target)
             training.report("training metrics", f"not computed: {reason}")

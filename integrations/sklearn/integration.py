@@ -19,6 +19,7 @@ from autotrack.collector import recording_allowed
 from autotrack.integrations.base import Integration, Options
 from autotrack.integrations.sklearn.evaluating import METHODS, Evaluations
 from autotrack.integrations.sklearn.fitting import Fit, Preprocessing, is_preprocessing
+from autotrack.integrations.sklearn.searching import Search, Searches, is_search
 from autotrack.integrations.sklearn.ties import note_labels
 
 FIT = "sklearn.fit"
@@ -40,6 +41,7 @@ class SklearnIntegration(Integration):
         self._seen: weakref.WeakSet[type] = weakref.WeakSet()
         self._being_made = threading.local()
         self._under_way: set[Fit | Preprocessing] = set()
+        self._searches = Searches(self.patches, self._under_way, _outermost.get, _joblib_level)
         self._evaluations = Evaluations(self.patches, self._is_inside_fit)
 
     def install(self) -> None:
@@ -49,6 +51,7 @@ class SklearnIntegration(Integration):
         for kind in _with_descendants(_base_estimator()):
             self._instrument(kind)
         self._evaluations.install()
+        self._searches.install()
 
     def uninstall(self) -> None:
         """Put the classes back as they were."""
@@ -91,7 +94,7 @@ class SklearnIntegration(Integration):
         level = _joblib_level()
         if self._is_worker_of_fit(level):
             return None
-        kind = Preprocessing if is_preprocessing(estimator) else Fit
+        kind = Search if is_search(estimator) else Preprocessing if is_preprocessing(estimator) else Fit
         watch = _Outermost(self, kind(self.options, estimator, wrapped, level), around)
         watch.begin(args, kwargs)
         return watch

@@ -63,7 +63,7 @@ def compute(estimator: Any, inputs: Any, target: Any, deadline: float) -> tuple[
 def learned(estimator: Any) -> dict[str, float]:
     """Single numbers that the estimator itself found while fitting: iterations, loss, inertia; calls nothing."""
     found: dict[str, float] = {}
-    for attribute in ("n_iter_", "loss_", "inertia_", "best_score_", "oob_score_", "lower_bound_"):
+    for attribute in ("n_iter_", "loss_", "inertia_", "oob_score_", "lower_bound_"):
         value = vars(estimator).get(attribute)
         item = getattr(value, "item", None)
         if item is not None and getattr(value, "size", 0) == 1:

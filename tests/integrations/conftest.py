@@ -23,12 +23,16 @@ class Seen:
     name: str = ""
     kind: str = ""
     parent: str | None = None
+    parent_training: int = 0
     experiment: str = ""
     status: str = "running"
     failure: events.Failure | None = None
     params: dict[str, Any] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    history: dict[str, list[tuple[int, Any]]] = field(default_factory=dict)
+    started: float = 0.0
+    ended: float = 0.0
     tags: dict[str, Any] = field(default_factory=dict)
     datasets: dict[str, events.Dataset] = field(default_factory=dict)
     models: dict[str, events.Model] = field(default_factory=dict)
@@ -44,10 +48,11 @@ def _take(seen: Seen, event: Any) -> None:
     match event:
         case events.RunStarted():
             seen.name, seen.kind, seen.parent, seen.experiment = event.name, event.kind, event.parent, event.experiment
+            seen.parent_training, seen.started = event.training, event.time
         case events.TrainingStarted():
-            seen.name, seen.kind = event.name, event.kind
+            seen.name, seen.kind, seen.started = event.name, event.kind, event.time
         case events.RunFinished() | events.TrainingFinished():
-            seen.status, seen.failure = event.status, event.failure
+            seen.status, seen.failure, seen.ended = event.status, event.failure, event.time
         case events.Params():
             into = seen.params if event.origin == "set" else seen.defaults
             into.update({key: json.loads(text) for key, text in event.values.items()})
@@ -62,19 +67,25 @@ def _take(seen: Seen, event: Any) -> None:
         case events.Report():
             seen.reports.append(event)
         case events.MetricRows():
-            seen.metrics.update(zip(event.frame.keys, (values[-1].item() for values in event.values), strict=True))
+            for key, values in zip(event.frame.keys, event.values, strict=True):
+                seen.metrics[key] = values[-1].item()
+                seen.history.setdefault(key, []).extend(zip(event.steps.tolist(), values.tolist(), strict=True))
 
 
 @pytest.fixture
 def seen(recorded: Callable[[], list[Any]]) -> Callable[[], list[Seen]]:
     """Everything recorded so far, a `Seen` for each run and each training in it, in order."""
 
+    def number(event: Any) -> int:
+        if isinstance(event, events.RunStarted):
+            return 0
+        return event.frame.training if isinstance(event, events.MetricRows) else event.training
+
     def read() -> list[Seen]:
         collector().background.wait(20)
         found: dict[tuple[str, int], Seen] = {}
         for event in recorded():
-            training = event.frame.training if isinstance(event, events.MetricRows) else event.training
-            _take(found.setdefault((event.run, training), Seen(event.run, training)), event)
+            _take(found.setdefault((event.run, number(event)), Seen(event.run, number(event))), event)
         for one in found.values():
             one.metrics = {key: value for key, value in one.metrics.items() if not key.startswith("system/")}
         return list(found.values())

@@ -1,0 +1,184 @@
+"""The candidates of a search: each a run of its own, opened at its first split and finished with its last."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autotrack.events import Failure
+from autotrack.instrument.trampolines import FILENAME
+from autotrack.integrations.sklearn.facts import brief
+from autotrack.run import MetricRecorder, Run
+from autotrack.starting import Training, begin_trial
+
+MOST_CANDIDATES = 10_000
+SCORE = "score"
+
+
+@dataclass
+class Candidate:
+    """The run of one candidate that is being evaluated; `left` counts its splits that have not ended."""
+
+    run: Run
+    left: int
+    scores: list[dict[str, float]]
+    failure: Failure | None = None
+
+
+class Candidates:
+    """Opens, fills and finishes the runs of a search's candidates. Safe for threads that evaluate several at once.
+
+    A candidate's number is its row in `cv_results_`. `metric` is what a score without a name is called.
+    """
+
+    def __init__(self, training: Training, metric: str = SCORE) -> None:
+        self.count = 0
+        self._training = training
+        self._metric = metric
+        self._open: dict[int, Candidate] = {}
+        self._opened: set[int] = set()
+        self._round_start = 0
+        self._round_size = 0
+        self._round_seen: set[tuple[int, int]] = set()
+        self._lock = threading.Lock()
+
+    def row(self, number: int, of: int, split: int) -> int:
+        """The row of candidate `number` of the `of` that are evaluated together, counted over all such rounds."""
+        with self._lock:
+            if (number, split) in self._round_seen:
+                self._round_start += self._round_size
+                self._round_seen.clear()
+            self._round_size = of
+            self._round_seen.add((number, split))
+            return self._round_start + number
+
+    def began(self, row: int, parameters: Mapping[str, Any], splits: int, moment: float) -> None:
+        """A split of a candidate begins: with the first one its run is opened."""
+        with self._lock:
+            if row in self._opened or row >= MOST_CANDIDATES:
+                return
+            self._opened.add(row)
+            params = {str(name): brief(value) for name, value in parameters.items()}
+            run = begin_trial(self._training, self._name(row), run_id=self.id(row), params=params, started=moment)
+            self._open[row] = Candidate(run, splits, [])
+
+    def ended(self, row: int, split: int, result: Mapping[str, Any], moment: float | None = None) -> None:
+        """A split of a candidate has been scored, by default just now.
+
+        `result` is what scikit-learn's `_fit_and_score` returns.
+        """
+        candidate = self._open.get(row)
+        if candidate is None:
+            return
+        scores = named("val/", result.get("test_scores"), self._metric)
+        values = {**scores, **named("train/", result.get("train_scores"), self._metric)}
+        values.update({name: result[name] for name in ("fit_time", "score_time") if name in result})
+        candidate.run.log(values, step=split, time=moment)
+        if result.get("fit_error") and candidate.failure is None:
+            candidate.failure = failure_from(result["fit_error"])
+        self._count_down(row, candidate, scores, moment)
+
+    def failed(self, row: int, failure: Failure, *, interrupted: bool) -> None:
+        """The evaluation of a candidate raised, and the search ends with that."""
+        candidate = self._open.pop(row, None)
+        if candidate is not None:
+            candidate.run.finish("killed" if interrupted else "failed", failure=failure)
+
+    def complete(self, parameters: Sequence[Mapping[str, Any]], splits: int, results: Sequence[Any]) -> int:
+        """Record the candidates that were evaluated out of sight; returns how many these are.
+
+        `results` has what `_fit_and_score` returned for every split of every candidate. How long each took is known,
+        not when: they are recorded as ending now.
+        """
+        unseen = 0
+        for row in range(self.count, len(parameters)):
+            if row not in self._opened and row < MOST_CANDIDATES:
+                self._record_whole(row, parameters[row], results[row * splits : (row + 1) * splits])
+                unseen += 1
+        self.count = len(parameters)
+        return unseen
+
+    def summarise(self, table: Mapping[str, Any]) -> None:
+        """Record mean, deviation, rank and times of every candidate, from `cv_results_`."""
+        columns = {name: values.tolist() for name, values in summary_columns(table, self._metric).items()}
+        for row in sorted(self._opened):
+            recorder = MetricRecorder(self._training._collector, self.id(row))
+            recorder.log({name: values[row] for name, values in columns.items() if row < len(values)})
+
+    def close(self) -> None:
+        """Finish the runs of candidates whose search ended before they did."""
+        for row in tuple(self._open):
+            self._open.pop(row).run.finish("killed")
+
+    def id(self, row: int) -> str:
+        """The run id of a candidate: known to whoever knows the search."""
+        key = f"{self._training.id}/{self._training.number}/{row}"
+        return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+
+    def _name(self, row: int) -> str:
+        number = f"{self._training.number}." if self._training.number else ""
+        return f"{self._training.run.name}/{number}{row}"
+
+    def _record_whole(self, row: int, parameters: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> None:
+        lengths = [float(result.get("fit_time", 0.0)) + float(result.get("score_time", 0.0)) for result in results]
+        moment = time.time() - sum(lengths)
+        self.began(row, parameters, len(results), moment)
+        for split, (result, length) in enumerate(zip(results, lengths, strict=True)):
+            moment += length
+            self.ended(row, split, result, moment)
+
+    def _count_down(self, row: int, candidate: Candidate, scores: dict[str, float], moment: float | None) -> None:
+        with self._lock:
+            candidate.left -= 1
+            candidate.scores.append(scores)
+            if candidate.left:
+                return
+            self._open.pop(row, None)
+        failure = candidate.failure
+        candidate.run.finish("finished" if failure is None else "failed", failure=failure, time=moment)
+        import numpy
+
+        means = {name: float(numpy.mean([one[name] for one in candidate.scores])) for name in scores}
+        self._training.log(means, step=row, time=moment)
+
+
+def named(prefix: str, scores: Any, metric: str) -> dict[str, float]:
+    """Scores under their metric's names: of several metrics a mapping, of one a number."""
+    if scores is None:
+        return {}
+    if isinstance(scores, Mapping):
+        return {f"{prefix}{name}": float(score) for name, score in scores.items()}
+    return {f"{prefix}{metric}": float(scores)}
+
+
+def summary_columns(table: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    """The columns of `cv_results_` that sum up the splits, as metrics: `val/score.mean`, `fit_time.std`, …"""
+    columns: dict[str, Any] = {}
+    for key, values in table.items():
+        statistic, _, what = key.partition("_")
+        if key in ("iter", "n_resources"):
+            columns[key] = values
+        elif statistic in ("mean", "std", "rank") and what in ("fit_time", "score_time"):
+            columns[f"{what}.{statistic}"] = values
+        elif statistic in ("mean", "std", "rank"):
+            part, _, name = what.partition("_")
+            role = {"test": "val", "train": "train"}.get(part)
+            if role is not None:
+                columns[f"{role}/{metric if name == SCORE else name}.{statistic}"] = values
+    return columns
+
+
+def metric_name(scoring: Any) -> str:
+    """What a search's or validation's single score is called: the name of its scorer, else `score`."""
+    return scoring if type(scoring) is str else SCORE
+
+
+def failure_from(trace: str) -> Failure:
+    """The failure of a fit whose traceback scikit-learn kept as text."""
+    lines = [line for line in trace.rstrip().splitlines() if FILENAME not in line]
+    kind, _, message = lines[-1].partition(":") if lines else ("", "", "")
+    return Failure(type=kind.strip() or "Exception", message=message.strip(), traceback="\n".join(lines))

@@ -1,0 +1,166 @@
+"""Searches: a search is a training of kind `search`, each of its candidates a run of kind `trial`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from autotrack._guard import guarded
+from autotrack.events import RunKind
+from autotrack.instrument.patching import Patches
+from autotrack.integrations.sklearn.candidates import MOST_CANDIDATES, Candidates, metric_name
+from autotrack.integrations.sklearn.facts import brief
+from autotrack.integrations.sklearn.fitting import Fit, Preprocessing, failure_of
+from autotrack.starting import NullTraining, Training
+
+SPLIT = "sklearn.split"
+RESULTS = "sklearn.results"
+
+_this_thread = threading.local()
+
+
+class Search(Fit):
+    """The fit of a `GridSearchCV` or its like."""
+
+    kind: RunKind = "search"
+    candidates: Candidates | None = None
+    _unseen = 0
+
+    def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Open the search; its candidates open as they are evaluated."""
+        super().begin(args, kwargs)
+        if self._training is not None and not isinstance(self._training, NullTraining):
+            self.candidates = Candidates(self._training, metric_name(getattr(self._estimator, "scoring", None)))
+
+    def is_of(self, estimator: Any) -> bool:
+        """Whether this is the fit of that very object."""
+        return self._estimator is estimator
+
+    def format(self, parameters: Any, splits: int, results: Any) -> None:
+        """A round of candidates has been evaluated: record those that no split was seen of."""
+        if self.candidates is not None:
+            self._unseen += self.candidates.complete(parameters, splits, results)
+
+    def finished(self) -> None:
+        """Record what the candidates came to and which is the best, then what any fit records."""
+        if self._training is not None and self.candidates is not None:
+            with guarded("the candidates of a search"):
+                self._sum_up(self._training, self.candidates)
+        super().finished()
+
+    def failed(self, error: BaseException) -> None:
+        """Finish the candidates that were under way, then record the exception."""
+        if self.candidates is not None:
+            with guarded("the candidates of a search"):
+                self.candidates.close()
+        super().failed(error)
+
+    @property
+    def _model(self) -> Any:
+        return vars(self._estimator).get("best_estimator_")
+
+    def _sum_up(self, training: Training, candidates: Candidates) -> None:
+        found = vars(self._estimator)
+        candidates.close()
+        candidates.summarise(found.get("cv_results_", {}))
+        best = found.get("best_params_")
+        if best is not None:
+            training.log_params({"best_params": {name: brief(value) for name, value in best.items()}})
+        values = {"best_score": found.get("best_score_"), "best_index": found.get("best_index_")}
+        values |= {"refit_time": found.get("refit_time_"), "n_splits": found.get("n_splits_")}
+        values["n_candidates"] = candidates.count
+        training.log({name: value for name, value in values.items() if value is not None})
+        scorers = found.get("scorer_")
+        if isinstance(scorers, Mapping):
+            training.log_params({"scorers": list(scorers)}, origin="config")
+        if self._unseen:
+            message = f"of {self._unseen:,} candidates it is known how long they took, not when: they ran in workers"
+            training.report("candidates", message, level="info")
+        if candidates.count > MOST_CANDIDATES:
+            message = f"only the first {MOST_CANDIDATES:,} of {candidates.count:,} have a run of their own"
+            training.report("candidates", message, count=candidates.count - MOST_CANDIDATES)
+        if self._model is None:
+            training.report("model", "none to keep: the search refits none (refit=False)", level="info")
+
+
+class Searches:
+    """Sees the splits that scikit-learn evaluates in this process, and hands them to the search they belong to."""
+
+    def __init__(
+        self,
+        patches: Patches,
+        under_way: Collection[Fit | Preprocessing],
+        outermost: Callable[[], Fit | Preprocessing | None],
+        level: Callable[[], int],
+    ) -> None:
+        self._patches = patches
+        self._under_way = under_way
+        self._outermost = outermost
+        self._level = level
+
+    def install(self) -> None:
+        """Observe how searches evaluate their candidates, if these modules are imported."""
+        search = sys.modules.get("sklearn.model_selection._search")
+        validation = sys.modules.get("sklearn.model_selection._validation")
+        if search is None or validation is None or not hasattr(search, "BaseSearchCV"):
+            return
+        self._patches.observe(SPLIT, self._on_split)
+        self._patches.observe(RESULTS, self._on_results)
+        self._patches.function(validation._fit_and_score, SPLIT)
+        self._patches.method(search.BaseSearchCV, "_format_results", RESULTS)
+
+    def _on_split(self, wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Split | None:
+        if getattr(_this_thread, "inside", False):
+            return None  # a split of a search inside a search
+        search = self._search_of(kwargs)
+        if search is None or search.candidates is None or kwargs.get("candidate_progress") is None:
+            return None
+        (number, of), (split, splits) = kwargs["candidate_progress"], kwargs["split_progress"]
+        row = search.candidates.row(number, of, split)
+        search.candidates.began(row, kwargs["parameters"] or {}, splits, time.time())
+        _this_thread.inside = True
+        return _Split(search.candidates, row, split)
+
+    def _on_results(self, wrapped: Any, search: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        given = dict(zip(("candidate_params", "n_splits", "out"), args, strict=False)) | dict(kwargs)
+        for fit in tuple(self._under_way):
+            if isinstance(fit, Search) and fit.is_of(search):
+                fit.format(given["candidate_params"], given["n_splits"], given["out"])
+
+    def _search_of(self, kwargs: Mapping[str, Any]) -> Search | None:
+        """The search whose split it is: it is told since scikit-learn 1.9, before that it can be concluded."""
+        searches = [fit for fit in tuple(self._under_way) if isinstance(fit, Search)]
+        if "caller" in kwargs:
+            return next((search for search in searches if search.is_of(kwargs["caller"])), None)
+        outermost = self._outermost()
+        if outermost is not None and outermost.active:
+            return outermost if isinstance(outermost, Search) else None
+        level = self._level()
+        above = [search for search in searches if search.level < level]
+        return above[0] if len(above) == 1 else None
+
+
+class _Split:
+    """Waits for the end of one split of one candidate."""
+
+    def __init__(self, candidates: Candidates, row: int, split: int) -> None:
+        self._candidates = candidates
+        self._row = row
+        self._split = split
+
+    def returned(self, result: Any) -> None:
+        _this_thread.inside = False
+        self._candidates.ended(self._row, self._split, result)
+
+    def raised(self, error: BaseException) -> None:
+        _this_thread.inside = False
+        self._candidates.failed(self._row, failure_of(error), interrupted=not isinstance(error, Exception))
+
+
+def is_search(estimator: Any) -> bool:
+    """Whether it is a search of scikit-learn's, or a third party's made on top of one."""
+    module = sys.modules.get("sklearn.model_selection._search")
+    return module is not None and isinstance(estimator, module.BaseSearchCV)
