@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import suppress
 
 from autotrack.collector import Collector, is_fork, is_worker
+from autotrack.naming import short_id
 from autotrack.ranks import is_follower
 from autotrack.run import Run
 
@@ -51,7 +52,7 @@ def closing(owner: Collector) -> None:
         parts.append(f"{main[0]} {main[1]:.6g}")
     if _missing[run.id]:
         parts.append(f"{_missing[run.id]} things not captured")
-    say(" · ".join([*parts, f"autotrack show {run.id[:8]}"]))
+    say(" · ".join([*parts, f"autotrack show {short_id(run.id)}"]))
 
 
 def main_metric(run: Run) -> tuple[str, float | int] | None:

@@ -49,7 +49,11 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
-    """The first attempt of a run began; its journal is the owner's."""
+    """The first attempt of a run began; its journal is the owner's.
+
+    `training` numbers the training of the run `parent` that this run belongs to: a candidate of a search, say, that
+    is itself a training of an open run.
+    """
 
     name: str
     experiment: str
@@ -141,7 +145,9 @@ class Artifact(Event, frozen=True, kw_only=True, tag="artifact"):
     """A file of the run, stored as a blob or, when `stored` is False, recorded by size and digest only.
 
     `name` is its slash-separated name within the run; a later artifact of the same name is its next version.
-    `digest` is the SHA-256 in hex, empty if the bytes could not be read. `source` is where it was found.
+    `digest` is the SHA-256 in hex, empty if the bytes could not be read. `source` is where it was found. `replaces` is
+    the `time` of an earlier artifact of this name that this one stands for from now on, as the same version: it has
+    been copied meanwhile, or its bytes are not kept any longer.
     """
 
     name: str
@@ -153,6 +159,7 @@ class Artifact(Event, frozen=True, kw_only=True, tag="artifact"):
     source: str = ""
     stored: bool = True
     meta: dict[str, Any] = {}
+    replaces: float | None = None
 
 
 class Media(Event, frozen=True, kw_only=True, tag="media"):

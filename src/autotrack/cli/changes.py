@@ -12,6 +12,7 @@ import typer
 from autotrack.cli import screen, shapes, words
 from autotrack.cli.session import Json, RunArgument, RunsArgument, UsageError, reading
 from autotrack.exceptions import StoreError
+from autotrack.naming import short_id
 
 if TYPE_CHECKING:
     from autotrack.reading import Reader
@@ -76,7 +77,7 @@ def delete(
     They are hidden at once, and freed by gc.
     """
     with reading(wanted=runs) as reader:
-        from autotrack.cli.run_table import short_id, table_of_runs
+        from autotrack.cli.run_table import table_of_runs
         from autotrack.store.tombstones import delete_runs
 
         records = {record.id: record for record in map(reader.get, runs)}
@@ -87,7 +88,7 @@ def delete(
         if json:
             screen.show_json({"deleted": list(gone)})
         else:
-            back = " ".join(short_id(record) for record in records.values())
+            back = " ".join(short_id(record.id) for record in records.values())
             screen.show(f"deleted {words.counted(len(gone), 'run')}; back with: autotrack restore {back}")
 
 
@@ -130,9 +131,8 @@ def _may_record(reader: Reader) -> bool:
 
 
 def _called(record: Record) -> str:
-    from autotrack.cli.run_table import short_id
 
-    return f"{record.name} ({short_id(record)})"
+    return f"{record.name} ({short_id(record.id)})"
 
 
 def _confirm(question: str) -> None:

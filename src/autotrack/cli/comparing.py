@@ -11,6 +11,7 @@ from autotrack.cli import screen, words
 from autotrack.cli.session import RUN_HELP, Json, UsageError, complete_run, reading
 from autotrack.cli.tables import Cell, Column, Table
 from autotrack.exceptions import NotFoundError
+from autotrack.naming import short_id
 
 if TYPE_CHECKING:
     from autotrack.store.diff import Comparison, Values
@@ -56,7 +57,6 @@ def _last_two(runs: Sequence[Record]) -> list[Record]:
 
 def _show(found: Comparison, *, everything: bool) -> None:
     """One table, so that columns stand below each other, with a heading before each part."""
-    from autotrack.cli.run_table import short_id
 
     if not found.sections:
         screen.show("no difference")
@@ -66,7 +66,7 @@ def _show(found: Comparison, *, everything: bool) -> None:
         Column(record.name, shortest=14, longest=40, soft=True, rank=max(place - 1, 0))
         for place, record in enumerate(found.runs)
     ]
-    ids = [Cell(short_id(record), "dim", exact=record.id) for record in found.runs]
+    ids = [Cell(short_id(record.id), "dim", exact=record.id) for record in found.runs]
     table = Table(columns, [[Cell(""), *ids]], indent=2)
     parts: list[tuple[str, int, int]] = []
     for section, rows in found.sections.items():

@@ -8,6 +8,7 @@ import typer
 
 from autotrack.cli import screen, shapes, words
 from autotrack.cli.session import AllOption, ExperimentOption, FilterArgument, FilterOption, Json, UsageError, reading
+from autotrack.naming import short_id
 
 SHOWN = 20
 
@@ -70,7 +71,7 @@ def best(
     if mode not in (None, "max", "min"):
         raise UsageError(f"--mode is max or min, not {mode!r}")
     with reading("null" if json else None) as reader:
-        from autotrack.cli.run_table import short_id, table_of_runs, values_of
+        from autotrack.cli.run_table import table_of_runs, values_of
         from autotrack.store import analysis
         from autotrack.store.fields import AGGREGATES
 
@@ -95,7 +96,7 @@ def best(
             "",
         )
         table_of_runs(reader.store, [record]).show()
-        screen.remark("", f"autotrack show {short_id(record)}")
+        screen.remark("", f"autotrack show {short_id(record.id)}")
 
 
 def pareto(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autotrack.cli import choosing, words
 from autotrack.cli.tables import Cell, Column, Table
+from autotrack.naming import short_id
 
 if TYPE_CHECKING:
     from autotrack.store.engine import Store
@@ -23,7 +23,6 @@ ATTRIBUTES = (
     "id", "name", "experiment", "kind", "status", "started", "ended", "duration", "parent", "user", "host", "attempt",
     "exit_code", "failure", "children", "deleted",
 )  # fmt: skip
-_GENERATED = re.compile(r"[0-9a-f]{16}")
 _Columns = list[tuple[Column, list[Cell]]]
 
 
@@ -83,12 +82,7 @@ def _metric(runs: Iterable[Record], key: str) -> tuple[str, str]:
 
 def run_id(record: Record) -> Cell:
     """The beginning of an id, enough to name the run; the whole of one that somebody chose."""
-    return Cell(short_id(record), "dim", exact=record.id)
-
-
-def short_id(record: Record) -> str:
-    """What to type for the run: eight digits of an id of ours."""
-    return record.id[:8] if _GENERATED.fullmatch(record.id) else record.id
+    return Cell(short_id(record.id), "dim", exact=record.id)
 
 
 def status(record: Record, seen: datetime.datetime | None, now: datetime.datetime) -> Cell:

@@ -11,6 +11,7 @@ import typer
 
 from autotrack.cli import screen
 from autotrack.exceptions import NotFoundError
+from autotrack.naming import short_id
 
 if TYPE_CHECKING:
     from autotrack.collector import Collector
@@ -112,7 +113,7 @@ def complete_run(incomplete: str) -> list[tuple[str, str]]:
         return []
     words = {"last": "the last run"}
     for run, name, experiment in rows:
-        words.setdefault(name, f"{experiment} · {run[:8]}")
+        words.setdefault(name, f"{experiment} · {short_id(run)}")
     words.update({run: f"{name} · {experiment}" for run, name, experiment in rows if incomplete})
     return [(word, remark) for word, remark in words.items() if word.startswith(incomplete)]
 

@@ -12,6 +12,7 @@ from autotrack.cli.environment import environment_rows
 from autotrack.cli.history import read_series
 from autotrack.cli.session import Json, LastRunArgument, reading
 from autotrack.cli.tables import Cell, Column, Table, listed
+from autotrack.naming import short_id
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -181,7 +182,7 @@ def _files(record: Record, few: int) -> None:
         title("Models", _more(len(record.models), few))
         table = Table(columns, indent=2, titles=False)
         for model in record.models[:few]:
-            kept = f"autotrack.load_model('runs:/{record.id[:8]}/{model.name}')" if model.stored else "not kept"
+            kept = f"autotrack.load_model('runs:/{short_id(record.id)}/{model.name}')" if model.stored else "not kept"
             table.add(model.name, model.flavor, _size(model.size), Cell(kept, "dim"))
         table.show()
     files = [file for file in record.artifacts if file.kind not in ("model", "environment")]

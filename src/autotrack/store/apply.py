@@ -18,12 +18,11 @@ from autotrack.store.compact import compact
 from autotrack.store.gather import Gathered, as_json, leaves
 from autotrack.store.lifecycle import Touched, settle
 from autotrack.store.points import PointWriter
-from autotrack.store.split import move_training
+from autotrack.store.split import forget_facts, move_training, write_facts
 
 _params = Writer(schema.params, key=("run_pk", "key"), newer="time")
 _tags = Writer(schema.tags, key=("run_pk", "key"), newer="time")
-_facts = Writer(schema.facts, key=("run_pk", "key"))
-_sections = Writer(schema.sections, key=("run_pk", "name", "attempt"))
+_sections = Writer(schema.sections, key=("run_pk", "name", "attempt", "training"))
 REFUSALS = (DataError, IntegrityError, InterfaceError, ProgrammingError, OverflowError, ValueError)
 _appended = {
     name: Writer(schema.metadata.tables[name], without=("pk",))
@@ -74,6 +73,7 @@ def apply(connection: Connection, gathered: Gathered) -> Touched:
             writer.write(connection, [(slot.pk, *row, slot.training) for slot, row in rows])
         else:
             writer.write(connection, [(slot.pk, *row) for slot, row in rows])
+    _replace_artifacts(connection, gathered)
     live = PointWriter(connection, keys).write(gathered, touched) if gathered.points else set()
     compact(connection, keys, live - touched.ended, touched.ended)
     return touched
@@ -97,6 +97,17 @@ def apply_singly(connection: Connection, batch: Batch, missing: Collection[str])
     return touched
 
 
+def _replace_artifacts(connection: Connection, gathered: Gathered) -> None:
+    """Artifacts of earlier batches that are something else by now: they keep their place among the versions."""
+    table = schema.artifacts
+    columns = [column.name for column in table.columns if column.name not in {"pk", "run_pk", "training"}]
+    for (slot, name, moment), row in gathered.replaced.items():
+        same = (table.c.run_pk == slot.pk) & (table.c.name == name) & (table.c.time == moment)
+        values = dict(zip(columns, row, strict=True))
+        if not connection.execute(table.update().where(same).values(values)).rowcount:
+            connection.execute(table.insert().values(run_pk=slot.pk, training=slot.training, **values))
+
+
 def _write_tags(connection: Connection, gathered: Gathered) -> None:
     items = [(slot, key, *found) for slot, tags in gathered.tags.items() for key, found in tags.items()]
     set_now = [(slot.pk, key, value, time, slot.training) for slot, key, value, time in items if value is not None]
@@ -114,31 +125,29 @@ def _write_sections(connection: Connection, gathered: Gathered, touched: Touched
     rows: list[tuple[Any, ...]] = []
     facts: dict[tuple[int, str], list[tuple[Any, ...]]] = {}
     latest = _latest_sections(connection, gathered, touched)
-    for (run, name, attempt), section in sorted(gathered.sections.items(), key=lambda item: item[0][2]):
-        pk = touched.rows[run].pk
-        rows.append((pk, name, attempt, as_json(section.data), as_json(section.masked), section.unavailable))
-        if latest.get((pk, name), 0) > attempt:
+    for (slot, name, attempt), section in gathered.sections.items():
+        pk, rank = slot.pk, (attempt, slot.training)
+        rows.append((pk, name, *rank, as_json(section.data), as_json(section.masked), section.unavailable))
+        if latest.get((pk, name), (0, 0)) > rank:
             continue
+        latest[pk, name] = rank
         if pk in touched.known:
-            _forget_facts(connection, pk, name)
-        facts[pk, name] = [(pk, key, number, text) for key, number, text in leaves(section.data, name)]
+            forget_facts(connection, pk, name)
+        facts[pk, name] = [(pk, *leaf) for leaf in leaves(section.data, name)]
     _sections.write(connection, rows)
-    _facts.write(connection, [row for group in facts.values() for row in group])
+    write_facts(connection, [row for group in facts.values() for row in group])
 
 
-def _latest_sections(connection: Connection, gathered: Gathered, touched: Touched) -> dict[tuple[int, str], int]:
-    pks = {touched.rows[run].pk for run, _, _ in gathered.sections} & touched.known
-    latest: dict[tuple[int, str], int] = {}
-    for row in rows_in(connection, schema.sections, "run_pk", pks, only=("run_pk", "name", "attempt")):
+def _latest_sections(
+    connection: Connection, gathered: Gathered, touched: Touched
+) -> dict[tuple[int, str], tuple[int, int]]:
+    """Attempt and training of the section that speaks for a run: of the latest attempt, rather of a training."""
+    pks = {slot.pk for slot, _, _ in gathered.sections} & touched.known
+    latest: dict[tuple[int, str], tuple[int, int]] = {}
+    for row in rows_in(connection, schema.sections, "run_pk", pks, only=("run_pk", "name", "attempt", "training")):
         key = (row.run_pk, row.name)
-        latest[key] = max(latest.get(key, 0), row.attempt)
+        latest[key] = max(latest.get(key, (0, 0)), (row.attempt, row.training))
     return latest
-
-
-def _forget_facts(connection: Connection, pk: int, section: str) -> None:
-    facts = schema.facts.c
-    mine = (facts.run_pk == pk) & (facts.key >= f"{section}.") & (facts.key < f"{section}/")
-    connection.execute(schema.facts.delete().where(mine))
 
 
 def _report_damage(connection: Connection, batch: Batch, touched: Touched) -> None:

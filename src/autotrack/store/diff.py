@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from autotrack.exceptions import AutotrackError, InvalidValueError
+from autotrack.naming import short_id
 from autotrack.store.groups import identity, shown
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Comparison:
         return {"runs": [{"id": record.id, "name": record.name} for record in self.runs], **sections}
 
     def __str__(self) -> str:
-        heads = [f"{record.name} ({record.id[:8]})" for record in self.runs]
+        heads = [f"{record.name} ({short_id(record.id)})" for record in self.runs]
         return (
             "\n".join(_text_lines(heads, self.sections)) if self.sections else f"{' and '.join(heads)}: no difference"
         )
@@ -77,16 +77,9 @@ class Comparison:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(record.name)}<br><small>{record.id[:8]}</small></th>" for record in self.runs)
-        return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(self._html_rows())}</tbody></table>"
+        from autotrack.store.side_by_side import comparison_html
 
-    def _html_rows(self) -> Iterator[str]:
-        for section, rows in self.sections.items():
-            yield f'<tr><th colspan="{len(self.runs) + 1}" style="text-align:left">{section}</th></tr>'
-            for name, values in rows.items():
-                weight = ' style="font-weight:600"' if differs(values) else ""
-                cells = "".join(f"<td{weight}>{escape(_cut(value))}</td>" for value in values)
-                yield f'<tr><td style="text-align:left">{escape(name)}</td>{cells}</tr>'
+        return comparison_html(self)
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,8 +106,9 @@ class Diff(Comparison):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        patch = f"<details><summary>uncommitted changes</summary><pre>{escape(self.patch)}</pre></details>"
-        return super()._repr_html_() + (patch if self.patch else "")
+        from autotrack.store.side_by_side import comparison_html
+
+        return comparison_html(self, self.patch)
 
 
 def diff(a: Record, b: Record, *, all: bool = False) -> Diff:  # noqa: A002 - the word people use
@@ -240,10 +234,10 @@ def _text_lines(heads: Sequence[str], sections: Mapping[str, Mapping[str, Values
     for section, found in sections.items():
         yield section
         for name, values in found.items():
-            yield "  " + line([name, *map(_cut, values)]) + _change(values)
+            yield "  " + line([name, *map(_cut, values)]) + change(values)
 
 
-def _change(values: Values) -> str:
+def change(values: Values) -> str:
     """How far the second of two numbers is from the first, in percent."""
     if len(values) != 2 or not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return ""

@@ -78,7 +78,9 @@ class Gathered:
         self.params: dict[Slot, dict[str, Row]] = {}
         self.tags: dict[Slot, dict[str, tuple[str | None, int]]] = {}
         self.rows: dict[str, list[tuple[Slot, Row]]] = {}
-        self.sections: dict[tuple[str, str, int], events.Section] = {}
+        self.replaced: dict[tuple[Slot, str, int], Row] = {}
+        self._artifacts: dict[tuple[Slot, str, int], int] = {}
+        self.sections: dict[tuple[Slot, str, int], events.Section] = {}
         self.points: dict[tuple[Slot, tuple[str, ...], str], list[Points]] = {}
         for event in batch.events:
             if type(event) is MetricRows:
@@ -119,7 +121,7 @@ class Gathered:
 
     def _lifecycle(self, facts: RunFacts, event: Lifecycle, time: int) -> None:
         facts.lifecycle.append(event)
-        self.slot(event.run, event.training)
+        self.slot(event.run, 0 if isinstance(event, events.RunStarted) else event.training)
 
     def _renamed(self, facts: RunFacts, event: events.RunRenamed, time: int) -> None:
         if time >= facts.named:
@@ -143,19 +145,32 @@ class Gathered:
         self.add("notes", self.slot(event.run, 0), time, event.text, event.user)
 
     def _section(self, facts: RunFacts, event: events.Section, time: int) -> None:
-        self.slot(event.run, 0)
-        self.sections[event.run, event.name, event.attempt] = event
+        self.sections[self.slot(event.run, event.training), event.name, event.attempt] = event
 
     def _artifact(self, facts: RunFacts, event: events.Artifact, time: int) -> None:
-        stored = event.stored and self._is_there(event, event.name, time)
-        self.add(
-            "artifacts", self.slot(event.run, event.training), event.name, event.kind, event.digest, event.size,
-            event.media_type, event.step, time, event.source, stored, as_json(event.meta),
+        slot, moment = self.slot(event.run, event.training), time if event.replaces is None else micros(event.replaces)
+        stored, meta = event.stored and self._is_there(event, event.name, time), event.meta
+        if event.stored and not stored:
+            meta = {**meta, "reason": "the bytes are not there any more"}
+        row = (
+            event.name, event.kind, event.digest, event.size, event.media_type, event.step, moment, event.source,
+            stored, as_json(meta),
         )  # fmt: skip
+        key = (slot, event.name, moment)
+        known = self._artifacts.get(key)
+        if known is not None and event.replaces is not None:
+            self.rows["artifacts"][known] = (slot, row)
+        elif event.replaces is not None:
+            self.replaced[key] = row
+        else:
+            self.add("artifacts", slot, *row)
+            self._artifacts[key] = len(self.rows["artifacts"]) - 1
 
     def _is_there(self, event: events.Artifact | events.Media, name: str, time: int) -> bool:
         if event.digest not in self.missing:
             return True
+        if isinstance(event, events.Artifact) and event.kind == "checkpoint":
+            return False  # a training lets go of checkpoints, and says so further on
         message = f"the bytes of {name!r} ({event.size:,} bytes, SHA-256 {event.digest}) were not found"
         self.add("reports", self.slot(event.run, event.training), time, "artifact", message, "missing", 1)
         return False

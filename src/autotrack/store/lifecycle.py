@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam
 
 from autotrack import events
+from autotrack.naming import training_id
 from autotrack.store import schema
 from autotrack.store.bulk import Keys, Updater, Writer, rows_in
 from autotrack.store.gather import Gathered, RunFacts, micros
@@ -64,6 +65,7 @@ class RunRow:
     experiment: str = ""
     kind: str = "run"
     parent: str | None = None
+    parent_training: int = 0
     status: str = RUNNING
     attempt: int = 0
     owner: str | None = None
@@ -109,7 +111,8 @@ class RunRow:
 
     def _start(self, event: events.RunStarted, journal: str) -> None:
         self.started = micros(event.time)
-        self.experiment, self.kind, self.parent = event.experiment, event.kind, event.parent
+        self.experiment, self.kind = event.experiment, event.kind
+        self.parent, self.parent_training = event.parent, event.training
         self.rename(event.name, self.started)
         self._begin(1, event, journal)
 
@@ -181,7 +184,8 @@ class RunRow:
 
     def child_of(self, training: Training, pk: int) -> RunRow:
         """The run that stands for `training` from now on."""
-        child = RunRow(pk, f"{self.id}.{training.number}", f"{self.id}.{training.number}", kind="training")
+        name = training_id(self.id, training.number)
+        child = RunRow(pk, name, name, kind="training")
         training.child = pk
         child.parent, child.owner = self.id, self.owner
         self.describe(training, child)
@@ -238,6 +242,7 @@ def settle(connection: Connection, gathered: Gathered, keys: Keys) -> Touched:
             row.training(number)
     rows = list(touched.rows.values())
     children = _split(connection, gathered, touched, keys)
+    _belong_to_trainings(connection, rows, children)
     everyone = rows + children
     _new_runs.write(connection, [_new_row(row) for row in everyone if row.pk not in touched.known])
     _known_runs.write(connection, [_known_row(row) for row in everyone if row.pk in touched.known])
@@ -289,6 +294,24 @@ def _split(connection: Connection, gathered: Gathered, touched: Touched, keys: K
                 if child.status != RUNNING:
                     touched.ended.add(child.pk)
     return list(children.values())
+
+
+def _belong_to_trainings(connection: Connection, rows: list[RunRow], children: list[RunRow]) -> None:
+    """Hang runs that belong to a training of their parent below that training's run, where it has one."""
+    runs = schema.runs
+    split = {row.id for row in children}
+    below = (runs.c.parent == bindparam("of")) & (runs.c.parent_training == bindparam("number"))
+    moving = runs.update().where(below).values(parent=bindparam("child"), parent_training=0)
+    for row in children:
+        run, _, number = row.id.rpartition("~")
+        connection.execute(moving, {"of": run, "number": int(number), "child": row.id})
+    wanted = {training_id(row.parent, row.parent_training) for row in rows if row.parent and row.parent_training}
+    split |= {row.id for row in rows_in(connection, runs, "id", wanted - split, only=("id",))}
+    for row in rows:
+        if row.parent and row.parent_training:
+            child = training_id(row.parent, row.parent_training)
+            if child in split:
+                row.parent, row.parent_training = child, 0
 
 
 def _from_row(kind: type[Any], row: Any) -> Any:

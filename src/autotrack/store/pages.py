@@ -22,7 +22,7 @@ _ORDERS: dict[str, tuple[str, ...]] = {
     "reports": ("time", "pk"),
     "trainings": ("number",),
     "attempts": ("attempt",),
-    "sections": ("name", "attempt"),
+    "sections": ("name", "attempt", "training"),
 }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotrack import events
 from autotrack.exceptions import StoreError
+from autotrack.naming import short_id
 from autotrack.store import schema
 from autotrack.store.facets import (
     Attempt,
@@ -93,7 +94,7 @@ class Record:
         return hash(self.id)
 
     def __repr__(self) -> str:
-        return f"<Record {self.name} ({self.id[:8]}) {self.status}>"
+        return f"<Record {self.name} ({short_id(self.id)}) {self.status}>"
 
     def _repr_html_(self) -> str:
         from autotrack.store.display import record_html

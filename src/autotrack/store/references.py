@@ -35,11 +35,18 @@ def resolve(connection: Connection, reference: str, *, exact: bool = False, dele
     match = _LAST.fullmatch(reference)
     if match is not None:
         return _last(connection, int(match[1] or 0), visible)
-    for clause in (runs.c.name == reference, runs.c.id.startswith(reference, autoescape=True)):
+    for clause in (runs.c.name == reference, _begins_with(reference)):
         pk = _only(connection, reference, clause, visible) if reference else None
         if pk is not None:
             return pk
     raise NotFoundError(_nothing(connection, reference))
+
+
+def _begins_with(reference: str) -> ColumnElement[bool]:
+    """The beginning of an id. Those of a run's trainings begin like its own: they take their number, as in `3fa9~2`."""
+    beginning, _, number = reference.partition("~")
+    begins = runs.c.id.startswith(beginning, autoescape=True)
+    return begins & (runs.c.id.endswith(f"~{number}", autoescape=True) if number else runs.c.id.not_like("%~%"))
 
 
 def _last(connection: Connection, back: int, visible: ColumnElement[bool]) -> int:

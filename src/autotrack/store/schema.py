@@ -78,6 +78,8 @@ runs = Table(
     Column("experiment", Text, nullable=False, index=True),
     Column("kind", String(16), nullable=False),
     Column("parent", Text, index=True),  # a run id, which may not have been seen yet
+    # the training of the parent that it belongs to; 0 for none, and once that training is the parent itself
+    Column("parent_training", Integer, nullable=False, default=0),
     Column("status", String(16), nullable=False),  # running, finished, failed, killed, preempted; see `statements`
     Column("attempt", Integer, nullable=False),  # the latest; 0 until the start was seen
     Column("owner", String(32)),  # the journal of the latest attempt
@@ -221,6 +223,7 @@ sections = Table(
     _run_pk(primary=True),
     Column("name", Text, primary_key=True),
     Column("attempt", Integer, primary_key=True),
+    Column("training", Integer, primary_key=True, default=0),
     Column("data", Text, nullable=False),  # JSON
     Column("masked", Text, nullable=False),  # JSON list of dotted paths
     Column("unavailable", Text),

@@ -332,9 +332,7 @@ def test_a_hundred_thousand_params(recording: Recordings, store: Store, contents
     assert found == {**values, "p.5": -1}
 
 
-def test_an_event_that_the_database_refuses_does_not_keep_the_others_out(
-    recording: Recordings, contents: Any
-) -> None:
+def test_an_event_that_the_database_refuses_does_not_keep_the_others_out(recording: Recordings, contents: Any) -> None:
     """A size beyond 64 bits cannot be stored: the record of the run says so, and all else is there."""
     journal = recording()
     journal.start("r")

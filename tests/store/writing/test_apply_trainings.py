@@ -39,10 +39,10 @@ def test_one_training_reads_as_its_run(recording: Recordings, contents: Any) -> 
 
 
 def _check_children(contents: Any) -> None:
-    assert contents.runs() == ["r", "r.1", "r.2"]
+    assert contents.runs() == ["r", "r~1", "r~2"]
     assert set(contents.mapping("params", "r")) == {"mine"}
     for number in (1, 2):
-        child = f"r.{number}"
+        child = f"r~{number}"
         row = contents.run(child)
         assert (row["name"], row["kind"], row["parent"]) == (f"Model{number}", "training", "r")
         assert (row["experiment"], row["user"], row["status"]) == ("digits", "ann", "finished")
@@ -70,7 +70,7 @@ def test_a_second_training_makes_both_children(recording: Recordings, contents: 
     journal.log("r", {"late": 1.0}, at=40, training=1)
     journal.log("r", {"own": 1.0}, at=41)
     contents.fold()
-    assert contents.summary("r.1", "late")["last"] == 1.0
+    assert contents.summary("r~1", "late")["last"] == 1.0
     assert contents.summary("r", "own")["last"] == 1.0
 
 
@@ -91,7 +91,7 @@ def test_trainings_of_a_run_not_yet_seen(recording: Recordings, contents: Any) -
     _train(worker, "r", 1, at=10)
     _train(worker, "r", 2, at=20)
     contents.fold()
-    assert contents.run("r.1")["experiment"] == ""
+    assert contents.run("r~1")["experiment"] == ""
     owner.start("r", at=0)
     owner.params("r", {"mine": 1}, at=1)
     contents.fold()
@@ -109,9 +109,9 @@ def test_a_metric_logged_in_and_outside_a_training_is_parted(recording: Recordin
     journal.emit(events.TrainingStarted, "r", at=50, training=2, name="Second")
     contents.fold()
     assert [value for _, _, value in contents.history("r", "loss")] == [0.0, 1.0, 2.0, 3.0]
-    assert [value for _, _, value in contents.history("r.1", "loss")] == [10.0, 11.0, 12.0, 13.0]
-    assert (contents.summary("r", "loss")["max"], contents.summary("r.1", "loss")["min"]) == (3.0, 10.0)
-    assert (contents.summary("r", "loss")["count"], contents.summary("r.1", "loss")["count"]) == (4, 4)
+    assert [value for _, _, value in contents.history("r~1", "loss")] == [10.0, 11.0, 12.0, 13.0]
+    assert (contents.summary("r", "loss")["max"], contents.summary("r~1", "loss")["min"]) == (3.0, 10.0)
+    assert (contents.summary("r", "loss")["count"], contents.summary("r~1", "loss")["count"]) == (4, 4)
 
 
 def test_a_training_that_failed_says_why(recording: Recordings, contents: Any) -> None:
@@ -124,14 +124,14 @@ def test_a_training_that_failed_says_why(recording: Recordings, contents: Any) -
     contents.fold()
     journal.emit(events.TrainingStarted, "r", training=2, name="B")
     contents.fold()
-    row = contents.run("r.1")
+    row = contents.run("r~1")
     assert (row["status"], row["failure_type"], row["failure_message"], row["traceback"]) == (
         "failed",
         "E",
         "diverged",
         "t",
     )
-    assert contents.run("r.2")["status"] == "running"
+    assert contents.run("r~2")["status"] == "running"
 
 
 def test_a_training_cut_short_ends_with_its_run(recording: Recordings, contents: Any) -> None:
@@ -143,7 +143,7 @@ def test_a_training_cut_short_ends_with_its_run(recording: Recordings, contents:
     journal.emit(events.TrainingStarted, "r", at=3, training=2, name="B")
     journal.finish("r", "killed", at=9)
     contents.fold()
-    assert [contents.run(run)["status"] for run in ("r", "r.1", "r.2")] == ["killed", "finished", "killed"]
+    assert [contents.run(run)["status"] for run in ("r", "r~1", "r~2")] == ["killed", "finished", "killed"]
     assert [row["status"] for row in contents.rows("trainings", "r")] == ["finished", "killed"]
 
 
@@ -161,5 +161,104 @@ def test_files_of_a_training_follow_it(recording: Recordings, here: Place, conte
     contents.fold()
     for table in ("artifacts", "media", "models", "evaluations"):
         assert contents.rows(table, "r") == []
-        assert len(contents.rows(table, "r.1")) == 1
-    assert json.loads(contents.rows("evaluations", "r.1")[0]["columns"]) == {"a": [1]}
+        assert len(contents.rows(table, "r~1")) == 1
+    assert json.loads(contents.rows("evaluations", "r~1")[0]["columns"]) == {"a": [1]}
+
+
+def _candidates(journal: Any, run: str, number: int, at: float) -> None:
+    """Two runs that belong to training `number` of `run`."""
+    for name in ("a", "b"):
+        candidate = f"{run}{number}{name}"
+        journal.start(candidate, at=at, parent=run, training=number, kind="trial")
+        journal.params(candidate, {"C": number}, at=at + 1)
+        journal.finish(candidate, at=at + 2)
+
+
+def _parents(contents: Any) -> dict[str, str | None]:
+    return {run: contents.run(run)["parent"] for run in contents.runs()}
+
+
+SPLIT = {"r": None, "r~1": "r", "r~2": "r", "r1a": "r~1", "r1b": "r~1", "r2a": "r~2", "r2b": "r~2"}
+
+
+def test_the_runs_of_a_training_are_the_runs_own_while_it_is_alone(recording: Recordings, contents: Any) -> None:
+    """The candidates of the only search of a run are children of the run."""
+    journal = recording()
+    journal.start("r", at=0)
+    journal.emit(events.TrainingStarted, "r", at=1, training=1, name="Search", kind="search")
+    _candidates(journal, "r", 1, at=2)
+    assert _parents(contents.fold()) == {"r": None, "r1a": "r", "r1b": "r"}
+
+
+def test_the_runs_of_a_training_follow_it(recording: Recordings, contents: Any) -> None:
+    """With a second search each has its candidates, whatever is folded when."""
+    journal = recording()
+    journal.start("r", at=0)
+    journal.emit(events.TrainingStarted, "r", at=1, training=1, name="Search")
+    _candidates(journal, "r", 1, at=2)
+    contents.fold()
+    journal.emit(events.TrainingStarted, "r", at=5, training=2, name="Search")
+    contents.fold()
+    _candidates(journal, "r", 2, at=6)
+    journal.params("r1a", {"late": 1})
+    assert _parents(contents.fold()) == SPLIT
+    assert set(contents.mapping("params", "r1a")) == {"C", "late"}
+
+
+def test_the_runs_of_a_training_follow_it_in_one_go(recording: Recordings, contents: Any) -> None:
+    """Folded all at once, each search has its candidates, too; runs that name no training stay with the run."""
+    journal = recording()
+    journal.start("r", at=0)
+    journal.emit(events.TrainingStarted, "r", at=1, training=1, name="Search")
+    _candidates(journal, "r", 1, at=2)
+    journal.emit(events.TrainingStarted, "r", at=5, training=2, name="Search")
+    _candidates(journal, "r", 2, at=6)
+    journal.start("own", parent="r")
+    assert _parents(contents.fold()) == SPLIT | {"own": "r"}
+
+
+def test_the_runs_of_a_training_may_come_first(recording: Recordings, contents: Any) -> None:
+    """Candidates from another journal, seen before or after the trainings of their parent."""
+    early, owner, late = recording(), recording(), recording()
+    _candidates(early, "r", 1, at=2)
+    contents.fold()
+    owner.start("r", at=0)
+    for number in (1, 2):
+        owner.emit(events.TrainingStarted, "r", at=number, training=number, name="Search")
+    contents.fold()
+    _candidates(late, "r", 2, at=6)
+    assert _parents(contents.fold()) == SPLIT
+
+
+def _section(journal: Any, run: str, training: int, value: Any, **fields: Any) -> None:
+    journal.emit(events.Section, run, name="search", data={"space": value}, training=training, **fields)
+
+
+def _sections(contents: Any, run: str) -> tuple[list[Any], list[Any]]:
+    data = [json.loads(row["data"])["space"] for row in contents.rows("sections", run)]
+    return data, [row["text"] for row in contents.rows("facts", run)]
+
+
+def test_sections_of_trainings_do_not_meet(recording: Recordings, contents: Any) -> None:
+    """Each training keeps its section of the same name beside the run's own, and what is searched follows it."""
+    journal = recording()
+    journal.start("r")
+    _section(journal, "r", 0, "own")
+    _section(journal, "r", 1, "first")
+    assert _sections(contents.fold(), "r") == (["own", "first"], ["first"])
+    _section(journal, "r", 2, "second")
+    contents.fold()
+    assert _sections(contents, "r") == (["own"], ["own"])
+    assert _sections(contents, "r~1") == (["first"], ["first"])
+    assert _sections(contents, "r~2") == (["second"], ["second"])
+
+
+def test_sections_of_trainings_do_not_meet_in_one_go(recording: Recordings, contents: Any) -> None:
+    """The same, folded all at once."""
+    journal = recording()
+    journal.start("r")
+    _section(journal, "r", 2, "second")
+    _section(journal, "r", 1, "first")
+    _section(journal, "r", 0, "own")
+    contents.fold()
+    assert [_sections(contents, run)[1] for run in ("r", "r~1", "r~2")] == [["own"], ["first"], ["second"]]

@@ -44,6 +44,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one table after the other
         sa.Column("experiment", sa.Text(), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("parent", sa.Text(), nullable=True),
+        sa.Column("parent_training", sa.Integer(), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(length=32), nullable=True),
@@ -314,11 +315,12 @@ def upgrade() -> None:  # noqa: PLR0915 - one table after the other
         sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("training", sa.Integer(), nullable=False),
         sa.Column("data", sa.Text(), nullable=False),
         sa.Column("masked", sa.Text(), nullable=False),
         sa.Column("unavailable", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["run_pk"], ["runs.pk"], name=op.f("fk_sections_run_pk"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("run_pk", "name", "attempt", name=op.f("pk_sections")),
+        sa.PrimaryKeyConstraint("run_pk", "name", "attempt", "training", name=op.f("pk_sections")),
         sqlite_with_rowid=False,
     )
     op.create_table(
