@@ -1,0 +1,111 @@
+"""The callbacks that carry a recording through Lightning's loop: ours for people, and one that is added by itself.
+
+Both keep no state of their own: what is recorded hangs on the trainer. So any number of them does no harm, none of
+them travels into checkpoints, and pickles of a trainer stay what they were.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from autotrack._guard import guarded
+from autotrack.collector import is_worker
+from autotrack.exceptions import MissingDependencyError
+from autotrack.integrations.base import Options
+from autotrack.integrations.lightning.integration import PACKAGES, hooks
+from autotrack.integrations.lightning.recording import Recording, recording_of
+
+
+def _bases() -> tuple[type, ...]:
+    """`Callback` of each package that is imported; of the first one that is installed, if none is."""
+    present = [name for name in PACKAGES if f"{name}.callbacks" in sys.modules]
+    if not present:
+        present = [name for name in PACKAGES if find_spec(name.partition(".")[0]) is not None][:1]
+    if not present:
+        raise MissingDependencyError("lightning", "lightning", "AutotrackCallback")
+    return tuple(import_module(f"{name}.callbacks").Callback for name in present)
+
+
+class _Carrying:
+    """The hooks of Lightning, handed on to the recording of the trainer."""
+
+    autotrack_carrier = True
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        if stage != "fit":
+            return
+        handed = vars(self).get("autotrack_handed")
+        if handed is not None and is_worker() and recording_of(trainer) is None:
+            with guarded("going on in a process of the trainer"):
+                hooks.hold("worker")
+                Recording.of_worker(trainer, pl_module, handed)
+        self._tell(trainer, "meeting the other ranks", Recording.lead)
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        self._tell(trainer, "what a fit was asked for", Recording.describe, trainer, pl_module)
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self._tell(trainer, "the data of a fit", Recording.data, trainer)
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        self._tell(trainer, "the beginning of an epoch", Recording.epoch_begins, trainer)
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        self._tell(trainer, "the end of an epoch", Recording.epoch_ends, trainer)
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self._tell(trainer, "the learning rates", Recording.batch_begins, trainer)
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        if stage == "fit" and is_worker():
+            self._tell(trainer, "the end of a fit", Recording.wind_up, trainer)
+
+    def _tell(self, trainer: Any, what: str, method: Callable[..., None], *args: Any) -> None:
+        recording = self._recording(trainer)
+        if recording is not None:
+            with recording.stopwatch, guarded(what):
+                method(recording, *args)
+
+    def _recording(self, trainer: Any) -> Recording | None:
+        """The recording, if it is this carrier that hands on: the first one among the callbacks."""
+        first = next(callback for callback in trainer.callbacks if hasattr(callback, "autotrack_carrier"))
+        return recording_of(trainer) if first is self else None
+
+
+_BASES = _bases()
+
+# With the bases that the program has, known only now; what mypy sees is what both have in common.
+Carrier: Any = type("AutotrackCarrier", (_Carrying, *_BASES), {"__module__": __name__, "__doc__": "Added by itself."})
+AutotrackCarrier = Carrier  # the name under which it pickles
+
+
+class AutotrackCallback(_Carrying, *_BASES):  # type: ignore[misc]
+    """Records the fits of the trainer that it is given to, with or without autolog.
+
+        Trainer(callbacks=[AutotrackCallback(experiment="digits")])
+
+    Options are those of `autotrack.integrations.base.Options`.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: Any = None,
+        experiment: str | None = None,
+        name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        log_every: int | str | None = None,
+        checkpoints: str = "best+last",
+        log_models: bool = True,
+        watch: bool | int = False,
+    ) -> None:
+        super().__init__()
+        self.autotrack_options = Options(
+            run=run, experiment=experiment, name=name, tags=tags or {}, log_every=log_every, checkpoints=checkpoints,
+            log_models=log_models, watch=watch,
+        )  # fmt: skip
+        hooks.hold("callback")

@@ -1,0 +1,129 @@
+"""For those who prefer `Trainer(logger=AutotrackLogger())`: Lightning's full contract of a logger, for Fabric too."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from autotrack import collector as collector_module
+from autotrack._guard import guarded
+from autotrack.collector import collector
+from autotrack.exceptions import MissingDependencyError
+from autotrack.integrations.base import Options
+from autotrack.integrations.lightning.integration import connector_speaks, hooks
+from autotrack.run import NullRun, Run
+from autotrack.starting import start_run
+
+_LOGGERS = ("lightning.pytorch", "pytorch_lightning")
+
+
+def _bases() -> tuple[type, ...]:
+    present = [name for name in _LOGGERS if f"{name}.loggers" in sys.modules]
+    if not present:
+        present = [name for name in _LOGGERS if find_spec(name.partition(".")[0]) is not None][:1]
+    if not present:
+        raise MissingDependencyError("lightning", "lightning", "AutotrackLogger")
+    return tuple(import_module(f"{name}.loggers.logger").Logger for name in present)
+
+
+class AutotrackLogger(*_bases()):  # type: ignore[misc]
+    """A logger whose `experiment` is the run. Beside our callback or autolog everything is still recorded once.
+
+    With a `Trainer` all of a fit is recorded, as with `AutotrackCallback`; with Fabric, what is logged. Options are
+    those of `autotrack.integrations.base.Options`.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: Any = None,
+        experiment: str | None = None,
+        name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        log_every: int | str | None = None,
+        checkpoints: str = "best+last",
+        log_models: bool = True,
+        watch: bool | int = False,
+    ) -> None:
+        super().__init__()
+        self.autotrack_options = Options(
+            run=run, experiment=experiment, name=name, tags=tags or {}, log_every=log_every, checkpoints=checkpoints,
+            log_models=log_models, watch=watch,
+        )  # fmt: skip
+        self._run: Run | None = run if isinstance(run, Run) else None
+        self._opened = False
+        hooks.hold("logger")
+
+    @property
+    def experiment(self) -> Run:
+        """The run: that of the fit under way, else one that is opened now; on other ranks one that keeps nothing."""
+        active = collector_module.active_run()
+        if self._run is not None and (self._run.is_open or active is None):
+            return self._run
+        if active is not None:
+            self._run = active
+            return active
+        options = self.autotrack_options
+        self._run = start_run(
+            options.name, experiment=options.experiment, tags=options.tags,
+            run_id=options.run if isinstance(options.run, str) else None,
+        )  # fmt: skip
+        self._opened = not isinstance(self._run, NullRun)
+        return self._run
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self._run.experiment if self._run is not None else self.autotrack_options.experiment or "autotrack"
+
+    @property
+    def version(self) -> str | None:
+        """The run's id; None before there is a run."""
+        return self._run.id if self._run is not None else None
+
+    @property
+    def save_dir(self) -> str | None:
+        """Lightning's own files go where they would go without a logger."""
+        return None
+
+    @property
+    def log_dir(self) -> str | None:
+        """The place of the recordings."""
+        return str(collector().place.path)
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Record a row; what Lightning itself hands over has been recorded at that moment."""
+        if not connector_speaks():
+            with guarded("logging metrics"):
+                self.experiment.log(metrics, step)
+
+    def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Record hyperparameters, nested ones with dotted names."""
+        with guarded("logging hyperparameters"):
+            self.experiment.log_params(dict(vars(params)) if isinstance(params, Namespace) else params)
+
+    def log_graph(self, model: Any, input_array: Any = None) -> None:
+        """Record the layers of a model; the graph itself is not traced, for that would run the model."""
+        from autotrack.neural import modules
+
+        with guarded("the model"):
+            modules.record(self.experiment, model)
+
+    def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
+        """Checkpoints are recorded at the moment they are saved."""
+
+    def save(self) -> None:
+        """What was logged is kept already."""
+
+    def finalize(self, status: str) -> None:
+        """Finish the run, if it was this logger that opened it."""
+        if self._opened and self._run is not None and self._run.is_open:
+            with guarded("finishing the run"):
+                self._run.finish("failed" if status == "failed" else "finished")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": False}

@@ -1,0 +1,39 @@
+"""The trial fits of Lightning's learning-rate and batch-size finders: no trainings, but what they found is noted."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+_found: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+
+
+def is_tuning(trainer: Any) -> bool:
+    """Whether this fit is only there to find a learning rate or batch size, by `Tuner`."""
+    return any(getattr(callback, "_early_exit", False) for callback in trainer.callbacks)
+
+
+class TunerWatch:
+    """Waits for what a finder finds; the next fit of the trainer takes it into its parameters."""
+
+    def __init__(self, trainer: Any) -> None:
+        self._trainer = trainer
+
+    def returned(self, result: Any) -> None:
+        noted = _found.setdefault(self._trainer, {})
+        for callback in self._trainer.callbacks:
+            if not getattr(callback, "_early_exit", False):
+                continue
+            optimal = getattr(callback, "optimal_lr", None)
+            if optimal is not None:
+                noted["lr_find"] = {"suggestion": optimal.suggestion(), "tried": len(optimal.results.get("lr", ()))}
+            if getattr(callback, "optimal_batch_size", None) is not None:
+                noted["scale_batch_size"] = callback.optimal_batch_size
+
+    def raised(self, error: BaseException) -> None:
+        """The exception is the user's."""
+
+
+def tuned(trainer: Any) -> dict[str, Any]:
+    """What finders found for this trainer since its last fit, by finder."""
+    return _found.pop(trainer, {})
