@@ -54,9 +54,9 @@ class Fit:
         """Open the training and record what the fit is given, before it can change any of it."""
         kind = type(self._estimator)
         options = self._options
+        ties.untie(self._estimator)
         training = self._training = begin_training(
             kind.__name__, "sklearn", run_name=options.name, experiment=options.experiment, tags=options.tags,
-        ties.untie(self._estimator)
             params={"model.class": kind.__qualname__, "model.module": kind.__module__}, kind=self.kind,
         )  # fmt: skip
         with guarded("the estimator's parameters"):
@@ -146,6 +146,7 @@ class Fit:
                 with guarded("training metrics"):
                     values.update(self._training_metrics(training, deadline))
         training.log({f"train/{name}": value for name, value in values.items()})
+        ties.tie(self._estimator, training, self._arguments.inputs, self._arguments.target)
 
     def _training_metrics(self, training: Training, deadline: float) -> dict[str, float]:
         from autotrack.integrations.sklearn import metrics
@@ -153,7 +154,6 @@ class Fit:
         try:
             values, sample = metrics.compute(self._model, self._arguments.inputs, self._arguments.target, deadline)
         except metrics.Skipped as reason:
-        ties.tie(self._estimator, training, self._arguments.inputs, self._arguments.target)
             training.report("training metrics", f"not computed: {reason}")
             return {}
         if sample:
