@@ -319,6 +319,12 @@ class Run(MetricRecorder):
     def __repr__(self) -> str:
         return f"<autotrack run {self.name!r} {self.id} {self.status}>"
 
+    def _repr_html_(self) -> str:
+        from autotrack.store.markup import run_card
+
+        latest = {key: value for key, value in self.latest_metrics().items() if not key.startswith("system/")}
+        return run_card(self.name, self.id, self.status, self.experiment, latest)
+
 
 def how_it_ended(error: BaseException) -> tuple[FinalStatus, int | None]:
     """The status, and the exit code if there is one, of a run that `error` left."""

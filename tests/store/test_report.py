@@ -16,7 +16,7 @@ import pytest
 
 import autotrack
 from autotrack.report import write_report
-from autotrack.report.thinning import thin_out
+from autotrack.store.thinning import thin_out
 from autotrack.store.queries import find_runs
 from autotrack.store.runs import Runs
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from autotrack.report.encoding import plain, point
-from autotrack.report.thinning import thin_out
+from autotrack.store.thinning import thin_out
 from autotrack.store.analysis import LESS_IS_BETTER, MORE_IS_BETTER, sense
 from autotrack.store.curves import Curve, curves_of
 from autotrack.store.diff import facts_of, patch_of
