@@ -16,9 +16,9 @@ import pytest
 
 import autotrack
 from autotrack.report import write_report
-from autotrack.store.thinning import thin_out
 from autotrack.store.queries import find_runs
 from autotrack.store.runs import Runs
+from autotrack.store.thinning import thin_out
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from autotrack.report.encoding import plain, point
-from autotrack.store.thinning import thin_out
 from autotrack.store.analysis import LESS_IS_BETTER, MORE_IS_BETTER, sense
 from autotrack.store.curves import Curve, curves_of
 from autotrack.store.diff import facts_of, patch_of
 from autotrack.store.groups import identity
+from autotrack.store.thinning import thin_out
 
 if TYPE_CHECKING:
     from autotrack.store.records import Record
