@@ -11,7 +11,10 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 CHUNK = 1 << 20
@@ -27,7 +30,7 @@ def put_bytes(blobs: Path, data: bytes | memoryview) -> str:
     """Store `data`; returns its SHA-256. `OSError` if it cannot be written."""
     digest = bytes_digest(data)
     target = blob_path(blobs, digest)
-    if not target.exists():
+    if taken(target) is None:
         fresh = _fresh(blobs)
         try:
             fresh.write_bytes(data)
@@ -48,7 +51,7 @@ def put_file(blobs: Path, source: Path) -> tuple[str, int]:
         copy_file(source, fresh)
         digest, size = file_digest(fresh)
         target = blob_path(blobs, digest)
-        if not target.exists():
+        if taken(target) is None:
             _settle(fresh, target)
     finally:
         fresh.unlink(missing_ok=True)
@@ -106,3 +109,89 @@ def _cloned(source: int, target: int) -> bool:
     except OSError:
         return False
     return True
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A blob as it was put: `is_new` says that it was not there before, `stamp` when it was last taken (ns)."""
+
+    digest: str
+    size: int
+    is_new: bool
+    stamp: int
+
+
+def put_descriptor(blobs: Path, descriptor: int, held: Mapping[str, Kept]) -> Kept:
+    """Store a copy of the open file `descriptor`, wherever its name points by now. `OSError` if it cannot be written.
+
+    As with `put_file`, the digest is that of exactly the bytes that were stored. Of bytes that the caller has put
+    before, and has `held` since, nothing is marked again.
+    """
+    fresh = _fresh(blobs)
+    try:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        with open(descriptor, "rb", closefd=False) as reading, open(fresh, "wb") as writing:
+            if sys.platform != "linux" or not _cloned(descriptor, writing.fileno()):
+                shutil.copyfileobj(reading, writing, CHUNK)
+        digest, size = file_digest(fresh)
+        target = blob_path(blobs, digest)
+        if digest in held and target.exists():
+            return held[digest]
+        stamp = taken(target)
+        if stamp is not None:
+            return Kept(digest, size, False, stamp)
+        now = time.time_ns()  # finer than what a plain touch leaves, so that no other one looks like it
+        os.utime(fresh, ns=(now, now))
+        stamp = fresh.stat().st_mtime_ns
+        is_new = _settle_alone(fresh, target)
+        return Kept(digest, size, is_new, stamp)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _settle_alone(fresh: Path, target: Path) -> bool:
+    """Put a blob in its place; False if another one lies there by now, or whether one did cannot be told."""
+    target.parent.mkdir(exist_ok=True)
+    try:
+        os.link(fresh, target)
+    except FileExistsError:
+        taken(target)
+        return False
+    except OSError:  # a file system without links
+        os.replace(fresh, target)
+        return False
+    return True
+
+
+def taken(target: Path) -> int | None:
+    """Mark the blob at `target` as used by one more, if it is there; returns the mark, else None."""
+    try:
+        with suppress(PermissionError):  # somebody else's file in a shared folder cannot be marked
+            os.utime(target)
+        return target.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def free(blobs: Path, digest: str, stamp: int) -> bool:
+    """Delete a blob that nobody has taken since `stamp`; whether it was deleted.
+
+    It is first renamed, so that whoever looks for it from then on writes it anew, and put back if somebody took it
+    in that moment.
+    """
+    if stamp % 1_000_000_000 == 0:
+        return False  # a file system that keeps whole seconds cannot tell who came when
+    target = blob_path(blobs, digest)
+    aside = _fresh(blobs)
+    try:
+        os.rename(target, aside)
+    except OSError:
+        return False
+    if aside.stat().st_mtime_ns == stamp:
+        aside.unlink(missing_ok=True)
+        return True
+    if target.exists():
+        aside.unlink(missing_ok=True)
+    else:
+        _settle(aside, target)
+    return False

@@ -20,6 +20,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.exceptions import NotFoundError as Absent
 from obstore.store import LocalStore, from_url
 
+from autotrack import content
 from autotrack.exceptions import ConfigurationError, IntegrityError, NotFoundError, StoreError
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -62,16 +63,16 @@ class Blobs:
     def _fetched(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="autotrack-")
 
-    def put(self, content: bytes | Path) -> str:
+    def put(self, data: bytes | Path) -> str:
         """Keep bytes, or those of a file, unless they are here already; returns their digest."""
-        digest = _digest(_blocks(content))
-        self._put(content, digest)
+        digest = _digest(_blocks(data))
+        self._put(data, digest)
         return digest
 
     def bring(self, folder: Path, digest: str) -> bool:
         """Keep the file that lies under its digest in the local `folder` as well; False if there is none."""
         source = folder / _place(digest)
-        if self.exists(digest):
+        if self._taken(digest):
             return True
         if not source.is_file():
             return False
@@ -125,13 +126,24 @@ class Blobs:
         """Remove files; those that are not here, or came since the moment `older_than`, are passed over."""
         for digest in digests:
             try:
-                if self.folder is not None and _since(self.folder / _place(digest)) > older_than:
-                    continue
-                obstore.delete(self._store, _place(digest))
+                if self.folder is None:
+                    obstore.delete(self._store, _place(digest))
+                elif _since(self.folder / _place(digest)) <= older_than:
+                    self._free(self.folder / _place(digest))
             except (FileNotFoundError, Absent):
                 continue
             except BaseError as error:
                 raise self._failed(error) from error
+
+    def _free(self, path: Path) -> None:
+        """Delete a local file, unless somebody takes it in this moment: whoever looks for it now writes it anew."""
+        before = path.stat().st_mtime_ns
+        aside = path.with_suffix(".going")
+        path.rename(aside)
+        if aside.stat().st_mtime_ns != before and not path.exists():
+            aside.rename(path)
+        else:
+            aside.unlink()
 
     def list(self) -> Iterator[Blob]:
         """All files, in no order."""
@@ -155,15 +167,21 @@ class Blobs:
             if not _DIGEST.fullmatch(path.name) and path.is_file() and _since(path) < older_than:
                 path.unlink(missing_ok=True)
 
-    def _put(self, content: bytes | Path, digest: str) -> None:
-        if self.exists(digest):
+    def _put(self, data: bytes | Path, digest: str) -> None:
+        if self._taken(digest):
             return
         try:
-            obstore.put(self._store, _place(digest), content, mode="create", use_multipart=False)
+            obstore.put(self._store, _place(digest), data, mode="create", use_multipart=False)
         except AlreadyExistsError:
             return  # somebody was quicker, with the same bytes
         except BaseError as error:
             raise self._failed(error) from error
+
+    def _taken(self, digest: str) -> bool:
+        """Whether the file is here; in a folder it is marked, so that it is not freed before it is named."""
+        if self.folder is None:
+            return self.exists(digest)
+        return content.taken(self.folder / _place(digest)) is not None
 
     def _get(self, digest: str) -> Any:
         try:
@@ -189,11 +207,11 @@ def _since(path: Path) -> float:
     return max(found.st_mtime, found.st_ctime)
 
 
-def _blocks(content: bytes | Path) -> Iterator[bytes]:
-    if isinstance(content, bytes):
-        yield content
+def _blocks(data: bytes | Path) -> Iterator[bytes]:
+    if isinstance(data, bytes):
+        yield data
         return
-    with content.open("rb") as file:
+    with data.open("rb") as file:
         while block := file.read(_BLOCK):
             yield block
 
