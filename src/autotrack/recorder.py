@@ -47,6 +47,8 @@ class Recorder:
     `InvalidValueError` and records nothing of that call.
     """
 
+    is_silent = False  # whether nothing is kept of what it is told
+
     def __init__(self, collector: Collector, run_id: str, training: int = 0) -> None:
         self._collector = collector
         self.id = run_id
@@ -284,17 +286,24 @@ class Recorder:
         )  # fmt: skip
 
     def _model_limit(self, size: int) -> str | None:
-        """The limit that keeps a model of `size` bytes from being stored, and how to lift it; None if there is none."""
-        settings, stored = self._collector.settings, self._collector.model_bytes
+        """Count a model of `size` bytes; or the limit that keeps it from being stored, and how to lift it."""
+        limit = self.over_limit(size)
+        if limit is None:
+            stored = self._collector.model_bytes
+            stored[self.id] = stored.get(self.id, 0) + size
+        return limit
+
+    def over_limit(self, size: int, freed: int = 0) -> str | None:
+        """The limit that keeps `size` more bytes of models from being stored once `freed` bytes have gone, if any."""
+        settings = self._collector.settings
         if settings.model_limit is not None and size > settings.model_limit:
             return f"model_limit={settings.model_limit:,}; configure(model_limit=None) lifts it"
-        together = stored.get(self.id, 0) + size
+        together = self._collector.model_bytes.get(self.id, 0) + size - freed
         if settings.models_per_run_limit is not None and together > settings.models_per_run_limit:
             return (
                 f"models_per_run_limit={settings.models_per_run_limit:,} with the models before; "
                 "configure(models_per_run_limit=None) lifts it"
             )
-        stored[self.id] = together
         return None
 
     def _blobs(self) -> Path:

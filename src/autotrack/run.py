@@ -397,6 +397,7 @@ def silence(kind: type[Recorder]) -> None:
     for name in vars(Recorder).keys() | vars(MetricRecorder).keys():
         if name.startswith("log") or name in {"emit", "set_tags", "set_tag", "note", "report", "record_model"}:
             setattr(kind, name, _nothing)
+    kind.is_silent = True
 
 
 silence(NullRun)

@@ -67,11 +67,13 @@ def _purgeable() -> Select[tuple[int, str]]:
 
 
 def _named() -> Any:
-    """The digests that remaining runs name."""
+    """The digests of the files that remaining runs keep."""
     going = select(_purgeable().subquery().c.pk)
-    return union(*(
-        select(table.c.digest).where(table.c.run_pk.not_in(going)) for table in (schema.artifacts, schema.media)
-    ))  # fmt: skip
+    artifacts, media = schema.artifacts.c, schema.media.c
+    return union(
+        select(artifacts.digest).where(artifacts.run_pk.not_in(going) & artifacts.stored),
+        select(media.digest).where(media.run_pk.not_in(going)),
+    )
 
 
 def _shrink(store: Store) -> int:
