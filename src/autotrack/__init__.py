@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         log_text,
         note,
         paused,
+        reproduce,
         runs,
         set_experiment,
         set_tags,
@@ -55,7 +56,7 @@ __all__ = [
     "AutotrackError", "AutotrackWarning", "Run", "active_run", "autolog", "best", "configure", "diff", "finish",
     "get_run", "load_model", "log", "log_artifact", "log_artifacts", "log_dataset", "log_dict", "log_figure",
     "log_metric", "log_metrics", "log_model", "log_param", "log_params", "log_table", "log_text", "note", "paused",
-    "runs", "set_experiment", "set_tags", "start_run",
+    "reproduce", "runs", "set_experiment", "set_tags", "start_run",
 ]  # fmt: skip
 
 _FOR_IPYTHON = {"load_ipython_extension": "autotrack.notebook", "unload_ipython_extension": "autotrack.notebook"}

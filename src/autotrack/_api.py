@@ -13,6 +13,7 @@ from autotrack.starting import run_for_late_facts, set_experiment, start_run
 
 if TYPE_CHECKING:
     from autotrack.reading import Reader
+    from autotrack.reproducing import Reproduction
     from autotrack.store.diff import Diff
     from autotrack.store.records import Record
     from autotrack.store.runs import Runs
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = [
     "active_run", "autolog", "best", "configure", "diff", "finish", "get_run", "load_model", "log", "log_artifact",
     "log_artifacts", "log_dataset", "log_dict", "log_figure", "log_metric", "log_metrics", "log_model", "log_param",
-    "log_params", "log_table", "log_text", "note", "paused", "runs", "set_experiment", "set_tags", "start_run",
+    "log_params", "log_table", "log_text", "note", "paused", "reproduce", "runs", "set_experiment", "set_tags",
+    "start_run",
 ]  # fmt: skip
 
 
@@ -167,6 +169,16 @@ def diff(a: Record | Run | str, b: Record | Run | str) -> Diff:
 
     first, second = (get_run(run) if isinstance(run, (Run, str)) else run for run in (a, b))
     return diff_of(first, second)
+
+
+def reproduce(run: Record | Run | str = "last") -> Reproduction:
+    """How to do a run again: its code, packages, Python and command line, and what of it cannot be reproduced.
+
+    `reproduce(run).build("folder")` builds the checkout. Nothing of the project is executed.
+    """
+    from autotrack.reproducing import plan
+
+    return plan(get_run(run) if isinstance(run, (Run, str)) else run, get_run)
 
 
 def load_model(source: Any, *, trust: bool = False) -> Any:

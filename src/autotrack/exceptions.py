@@ -10,6 +10,7 @@
     │   └── StoreVersionError     the store was written by a newer autotrack
     ├── JournalError              a journal cannot be created or read at all
     ├── IntegrityError            bytes do not match the digest that was recorded
+    ├── ReproductionError         the code of a run cannot be built again
     ├── UntrustedModelError       loading would run code from a place that was not trusted
     └── MissingDependencyError    an optional package is needed (also an ImportError)
 
@@ -71,6 +72,10 @@ class JournalError(AutotrackError):
 
 class IntegrityError(AutotrackError):
     """Bytes do not match the digest that was recorded for them."""
+
+
+class ReproductionError(AutotrackError):
+    """The code of a run cannot be built again; the message says what stands in the way."""
 
 
 class UntrustedModelError(AutotrackError):

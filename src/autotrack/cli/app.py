@@ -24,6 +24,7 @@ from autotrack.cli.history import history
 from autotrack.cli.launching import PASSED_ON, logs, run
 from autotrack.cli.listing import best, pareto, runs
 from autotrack.cli.recovering import recover
+from autotrack.cli.reproducing import reproduce
 from autotrack.cli.session import NothingRecorded, UsageError, say_empty
 from autotrack.cli.showing import show
 from autotrack.cli.upkeep import gc, sync, where
@@ -35,7 +36,7 @@ _CommandError: type[Exception] = UsageError.__mro__[1]
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Record": (run,),
     "Look": (runs, show, compare, best, pareto, history, logs),
-    "Take out": (export, report),
+    "Take out": (export, report, reproduce),
     "Change": (tag, note, rename, delete, restore),
     "Keep house": (where, recover, sync, gc, doctor),
 }
