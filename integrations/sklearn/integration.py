@@ -49,7 +49,8 @@ class SklearnIntegration(Integration):
         self.patches.observe(FIT, self._on_fit)
         self.patches.observe(CLASS, self._on_class)
         for kind in _with_descendants(_base_estimator()):
-            self._instrument(kind)
+            if kind not in self._seen:
+                self._instrument(kind)
         self._evaluations.install()
         self._searches.install()
 

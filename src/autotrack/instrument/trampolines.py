@@ -15,6 +15,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 MARK = "__autotrack__"
+_KEY = "the key that a stand-in reports under"
 
 # Frames of files whose name contains these two words are not counted by `warnings.warn(stacklevel=…)`: a warning
 # from inside the user's function still points at the user's line.
@@ -111,8 +112,9 @@ class Shape:
 
 def stand_in_for(function: FunctionType, key: str) -> FunctionType:
     """A method that reports its calls under `key` and calls `function`; keeps name, parameters, docs and attributes."""
-    factory = _compiled(_METHOD, key, _source_name(function), Shape.of(function.__code__), ())
-    made: FunctionType = factory(function)
+    code = function.__code__
+    made: FunctionType = _compiled(_METHOD, Shape.of(code), ())(function)
+    made.__code__ = _named(made.__code__, key, code.co_name, getattr(code, "co_qualname", code.co_name))
     functools.update_wrapper(made, function)
     made.__defaults__ = function.__defaults__
     made.__kwdefaults__ = None if function.__kwdefaults__ is None else dict(function.__kwdefaults__)
@@ -123,27 +125,30 @@ def stand_in_for(function: FunctionType, key: str) -> FunctionType:
 def swapped_code(function: FunctionType, key: str) -> CodeType:
     """Code to put into `function` in place of its own: reports calls under `key` and calls the original."""
     code = function.__code__
-    factory = _compiled(_SWAPPED, key, _source_name(function), Shape.of(code), code.co_freevars)
-    made: FunctionType = factory(*code.co_freevars)
-    changes = {"co_name": code.co_name}
+    made: FunctionType = _compiled(_SWAPPED, Shape.of(code), code.co_freevars)(*code.co_freevars)
+    return _named(made.__code__, key, code.co_name, getattr(code, "co_qualname", code.co_name))
+
+
+def _named(code: CodeType, key: str, name: str, qualified: str) -> CodeType:
+    """The code under another name, and reporting under `key`: far cheaper than compiling it for each."""
+    changes: dict[str, Any] = {
+        "co_name": name,
+        "co_consts": tuple(key if constant == _KEY else constant for constant in code.co_consts),
+    }
     if hasattr(code, "co_qualname"):
-        changes["co_qualname"] = code.co_qualname
-    return made.__code__.replace(**changes)  # type: ignore[arg-type]
-
-
-def _source_name(function: FunctionType) -> str:
-    name = function.__code__.co_name
-    return name if name.isidentifier() else "call"
+        changes["co_qualname"] = qualified
+    return code.replace(**changes)
 
 
 @functools.lru_cache(maxsize=1024)
-def _compiled(template: str, key: str, name: str, shape: Shape, free: tuple[str, ...]) -> Any:
-    taken = shape.names | set(free) | {name}
-    own = {word: _unused(word, taken) for word in ("original", "ours", "factory")}
+def _compiled(template: str, shape: Shape, free: tuple[str, ...]) -> Any:
+    taken = shape.names | set(free)
+    own = {word: _unused(word, taken) for word in ("original", "ours", "factory", "call")}
     instance, args, kwargs = shape.split(method=template is _METHOD)
     source = template.format(
-        **own, key=key, name=name, parameters=shape.declared(), call=shape.passed(), instance=instance, args=args,
-        kwargs=kwargs, free=", ".join(free), uses_free=f"if 0: {', '.join(free)}" if free else "pass",
+        original=own["original"], ours=own["ours"], factory=own["factory"], name=own["call"], key=_KEY,
+        parameters=shape.declared(), call=shape.passed(), instance=instance, args=args, kwargs=kwargs,
+        free=", ".join(free), uses_free=f"if 0: {', '.join(free)}" if free else "pass",
     )  # fmt: skip
     space: dict[str, Any] = {}
     exec(compile(source, FILENAME, "exec"), space)  # made of identifiers of an existing function
