@@ -1,0 +1,27 @@
+"""Hugging Face transformers: every `Trainer.train` is a training; what is built on `Trainer` inherits that.
+
+    from autotrack.integrations.transformers import AutotrackCallback
+
+What is asked for is loaded then: the callback needs transformers, the integration waits for it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autotrack.integrations.transformers.callback import AutotrackCallback
+    from autotrack.integrations.transformers.integration import TransformersIntegration
+
+__all__ = ["AutotrackCallback", "TransformersIntegration"]
+
+_HOMES = {"AutotrackCallback": "callback", "TransformersIntegration": "integration"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

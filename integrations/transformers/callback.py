@@ -1,0 +1,97 @@
+"""The callbacks that carry a recording through `Trainer`'s loop: ours for people, and the one among the defaults."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from transformers.integrations import integration_utils
+from transformers.trainer_callback import TrainerCallback
+
+from autotrack._guard import guarded
+from autotrack.integrations.base import Options
+from autotrack.integrations.transformers.recording import Recording
+
+NAME = "autotrack"
+
+
+class Carrier(TrainerCallback):
+    """Hands the events of a training on to its recording; keeps nothing that would travel with a trainer."""
+
+    autotrack_carrier = True
+    autotrack_recording: Recording | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._tell("what a training was asked for", Recording.describe, state, kwargs)
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._tell("the beginning of an epoch", Recording.epoch_begins)
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._tell("the end of an epoch", Recording.epoch_ends, state)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        if logs:
+            self._tell("logged metrics", Recording.metrics, state, logs)
+
+    def on_predict(self, args: Any, state: Any, control: Any, metrics: Any, **kwargs: Any) -> None:
+        self._tell("the metrics of a prediction", Recording.predicted, state, metrics)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._tell("a checkpoint", Recording.checkpoint, state)
+
+    def _tell(self, what: str, method: Callable[..., None], *args: Any) -> None:
+        recording = self.autotrack_recording
+        if recording is not None:
+            with recording.stopwatch, guarded(what):
+                method(recording, *args)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "autotrack_recording"}
+
+
+class AutotrackCallback(Carrier):
+    """Records the trainings of the trainer that it is given to, with or without autolog.
+
+        Trainer(..., callbacks=[AutotrackCallback(experiment="tiny-bert")])
+
+    Options are those of `autotrack.integrations.base.Options`.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: Any = None,
+        experiment: str | None = None,
+        name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        log_every: int | str | None = None,
+        checkpoints: str = "best+last",
+        log_models: bool = True,
+        watch: bool | int = False,
+    ) -> None:
+        self.autotrack_options = Options(
+            run=run, experiment=experiment, name=name, tags=tags or {}, log_every=log_every, checkpoints=checkpoints,
+            log_models=log_models, watch=watch,
+        )  # fmt: skip
+        _observe()
+
+
+class Reporter(Carrier):
+    """What `report_to="autotrack"` adds."""
+
+    def __init__(self) -> None:
+        _observe()
+
+
+def offer() -> None:
+    """Let `report_to="autotrack"` be understood."""
+    integration_utils.INTEGRATION_TO_CALLBACK.setdefault(NAME, Reporter)
+
+
+def _observe() -> None:
+    from autotrack.integrations.transformers.integration import hooks
+
+    if "transformers.trainer" in sys.modules:
+        hooks.hold("callback")

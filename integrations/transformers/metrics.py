@@ -1,0 +1,37 @@
+"""transformers' names of metrics, with the role first: `eval_loss` is `val/loss`, `loss` is `train/loss`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+_ROLES = {"eval_": "val/", "test_": "test/", "train_": "train/"}
+_AS_THEY_ARE = frozenset({"epoch", "total_flos", "num_input_tokens_seen", "num_tokens"})
+# What is logged once at the end under the name that each step has: the mean over all of them.
+_SUMMARIES = {"train_loss": "train/mean_loss"}
+
+
+@lru_cache(maxsize=1024)
+def role_first(name: str) -> str:
+    """The key for one of transformers' names."""
+    if name in _AS_THEY_ARE or "/" in name.split("_", maxsplit=1)[0]:
+        return name
+    if name in _SUMMARIES:
+        return _SUMMARIES[name]
+    for prefix, role in _ROLES.items():
+        if name.startswith(prefix) and len(name) > len(prefix):
+            return role + name[len(prefix) :]
+    return f"train/{name}"
+
+
+def renamed(logs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The numbers by key, and the names of what are no numbers."""
+    numbers: dict[str, Any] = {}
+    others: list[str] = []
+    for name, value in logs.items():
+        if isinstance(value, (int, float)) or (hasattr(value, "item") and getattr(value, "ndim", 1) == 0):
+            numbers[role_first(name)] = value
+        else:
+            others.append(name)
+    return numbers, others

@@ -1,0 +1,176 @@
+"""One training of a `Trainer` as it goes on, and a search over several."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from autotrack import ranks
+from autotrack._guard import guarded
+from autotrack.checkpoints import Checkpoints
+from autotrack.integrations.base import Options
+from autotrack.integrations.transformers import facts
+from autotrack.integrations.transformers.metrics import renamed
+from autotrack.neural import ownership
+from autotrack.neural.pace import Pace, Stopwatch, report_capture
+from autotrack.run import how_it_ended
+from autotrack.starting import Training, begin_training, begin_trial
+
+HOOKS = ("Trainer.train", "callback")
+
+_searches: weakref.WeakKeyDictionary[Any, Search] = weakref.WeakKeyDictionary()
+
+
+def search_of(trainer: Any) -> Search | None:
+    """The search that this trainer is in; None outside of one."""
+    return _searches.get(trainer)
+
+
+class Recording:
+    """A training from `train` to its end; evaluations and predictions that come later belong to it, too."""
+
+    def __init__(self, trainer: Any, options: Options, training: Training) -> None:
+        self.training = training
+        self.options = options
+        self.stopwatch = Stopwatch()
+        self._trainer = weakref.ref(trainer)
+        self._checkpoints = Checkpoints(training, options.checkpoints)
+        self._pace = Pace()
+        self._seen: Counter[str] = Counter()
+        self._charge: ownership.Charge | None = None
+        self.trial: Any = None
+
+    @classmethod
+    def begin(cls, trainer: Any, options: Options, given: Mapping[str, Any], search: Search | None) -> Recording:
+        """Open the training, or the next trial of the search."""
+        if search is not None and given.get("trial") is not None:
+            training = search.trial(given["trial"])
+        else:
+            training = begin_training(
+                type(trainer.model).__name__, "transformers", run_name=options.name, experiment=options.experiment,
+                tags=options.tags, run=options.run,
+            )  # fmt: skip
+        recording = cls(trainer, options, training)
+        recording.trial = given.get("trial")
+        resumed = given.get("resume_from_checkpoint")
+        if resumed:
+            training.log_params({"resume_from_checkpoint": resumed if resumed is True else os.fspath(resumed)})
+        return recording
+
+    def carried_by(self, carrier: Any) -> Recording:
+        """Let `carrier` hand on the events of the loop."""
+        carrier.autotrack_recording = self
+        return self
+
+    def describe(self, state: Any, objects: Mapping[str, Any]) -> None:
+        """Record what was asked for and what it was resolved to; model and optimizer are in place now."""
+        trainer = self._trainer()
+        if self._charge is None:
+            self._charge = ownership.take("transformers")
+        ranks.lead(self.training._collector.place.path, self.training.id)
+        asked = getattr(self.trial, "params", None)
+        if asked:
+            self.training.log_params(dict(asked))
+        for what, record in facts.GATHERERS:
+            with guarded(what):
+                record(self.training, trainer, state, objects)
+
+    def epoch_begins(self) -> None:
+        """Count from here."""
+        self._pace.begin_epoch()
+
+    def epoch_ends(self, state: Any) -> None:
+        """Record how long an epoch took."""
+        self.training.log({**self._pace.end_epoch(), "epoch": state.epoch or 0}, step=state.global_step)
+        self._seen["epochs"] += 1
+
+    def metrics(self, state: Any, logs: Mapping[str, Any]) -> None:
+        """Record what the trainer logs, at its step, under names with the role first."""
+        if not state.is_world_process_zero:
+            return
+        numbers, others = renamed(logs)
+        if numbers:
+            self.training.log(numbers, step=state.global_step)
+            self._seen["rows of metrics"] += 1
+        for key in others:
+            self._seen[f"values of {key} that are no numbers"] += 1
+
+    def predicted(self, state: Any, metrics: Mapping[str, Any]) -> None:
+        """Record the metrics of `predict`, which the trainer itself does not log."""
+        self.metrics(state, metrics)
+
+    def checkpoint(self, state: Any) -> None:
+        """Record the checkpoint folder that has just been written."""
+        trainer = self._trainer()
+        if trainer is None or not state.is_world_process_zero:
+            return
+        folder, about = facts.checkpoint(trainer, state)
+        if os.path.isdir(folder):
+            self._checkpoints.saved(folder, **about)
+            self._seen["checkpoints"] += 1
+
+    def returned(self, result: Any) -> None:
+        """The training ended well."""
+        self._end(None)
+
+    def raised(self, error: BaseException) -> None:
+        """The training ended by an exception, which goes on to the user."""
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._charge is not None:
+            self._charge.release()
+        trainer = self._trainer()
+        with guarded("the end of a training"):
+            if trainer is not None:
+                facts.record_end(self.training, trainer)
+            report_capture(self.training, "transformers", hooks=HOOKS, stopwatch=self.stopwatch, seen=dict(self._seen))
+            self._checkpoints.finish()
+        if error is None:
+            self.training.finish()
+        elif type(error).__name__ == "TrialPruned":
+            self.training.set_tags({"pruned": "yes"})
+            self.training.finish()
+        else:
+            self.training.finish(how_it_ended(error)[0], failure=error)
+
+
+class Search:
+    """A hyperparameter search: its trials are runs of their own below it."""
+
+    def __init__(self, trainer: Any, options: Options, given: Mapping[str, Any]) -> None:
+        self._trainer = trainer
+        self.training = begin_training(
+            f"search-{type(trainer.model).__name__}" if trainer.model is not None else "search", "transformers",
+            kind="search", run_name=options.name, experiment=options.experiment, tags=options.tags, run=options.run,
+        )  # fmt: skip
+        asked = {name: given[name] for name in ("n_trials", "direction", "backend") if name in given}
+        if asked:
+            self.training.log_params({"search": {name: facts.short(value) for name, value in asked.items()}})
+        _searches[trainer] = self
+
+    def trial(self, trial: Any) -> Training:
+        """The training of the next trial."""
+        number = getattr(trial, "number", None)
+        params = trial if isinstance(trial, dict) else {}
+        run = begin_trial(self.training, f"trial-{number}" if number is not None else "trial", params=params)
+        return Training(run, 0, owns_run=True)
+
+    def returned(self, result: Any) -> None:
+        """The search ended well: what was best."""
+        _searches.pop(self._trainer, None)
+        with guarded("what a search found"):
+            best = result[0] if isinstance(result, list) and result else result
+            if getattr(best, "hyperparameters", None) is not None:
+                self.training.log_params({"best_params": dict(best.hyperparameters), "best_trial": str(best.run_id)})
+            if isinstance(getattr(best, "objective", None), (int, float)):
+                self.training.log({"best_score": best.objective})
+        self.training.finish()
+
+    def raised(self, error: BaseException) -> None:
+        """The search ended by an exception."""
+        _searches.pop(self._trainer, None)
+        self.training.finish(how_it_ended(error)[0], failure=error)
