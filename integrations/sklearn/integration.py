@@ -6,6 +6,7 @@ observed where they are defined, also in mixins, so that no class gets an attrib
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import weakref
@@ -18,9 +19,11 @@ from autotrack._guard import guarded
 from autotrack.collector import recording_allowed
 from autotrack.integrations.base import Integration, Options
 from autotrack.integrations.sklearn.evaluating import METHODS, Evaluations
+from autotrack.integrations.sklearn.facts import is_estimator
 from autotrack.integrations.sklearn.fitting import Fit, Preprocessing, is_preprocessing
 from autotrack.integrations.sklearn.searching import Search, Searches, is_search
 from autotrack.integrations.sklearn.ties import note_labels
+from autotrack.integrations.sklearn.validation import Validation, functions
 
 FIT = "sklearn.fit"
 CLASS = "sklearn.class"
@@ -53,6 +56,9 @@ class SklearnIntegration(Integration):
                 self._instrument(kind)
         self._evaluations.install()
         self._searches.install()
+        for name, function in functions().items():
+            self.patches.observe(f"sklearn.{name}", functools.partial(self._on_validation, function))
+            self.patches.function(function, f"sklearn.{name}")
 
     def uninstall(self) -> None:
         """Put the classes back as they were."""
@@ -98,6 +104,23 @@ class SklearnIntegration(Integration):
         kind = Search if is_search(estimator) else Preprocessing if is_preprocessing(estimator) else Fit
         watch = _Outermost(self, kind(self.options, estimator, wrapped, level), around)
         watch.begin(args, kwargs)
+        return watch
+
+    def _on_validation(
+        self, function: FunctionType, wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> _Outermost | _Overheard | None:
+        around = _outermost.get()
+        if around is not None and around.active:
+            if isinstance(around, Validation) and around.listens_to(function.__name__):
+                return _Overheard(around)
+            return None
+        rest = dict(kwargs)
+        estimator = args[0] if args else rest.pop("estimator", None)
+        level = _joblib_level()
+        if not is_estimator(estimator) or not recording_allowed() or self._is_worker_of_fit(level):
+            return None
+        watch = _OutermostValidation(self, Validation(self.options, function, estimator, level), around)
+        watch.begin(args[1:], rest)
         return watch
 
     def _is_inside_fit(self) -> bool:
@@ -159,6 +182,28 @@ class _Outermost:
         self._fit.active = False
         self._owner._under_way.discard(self._fit)
         _outermost.set(self._around)
+
+
+class _OutermostValidation(_Outermost):
+    """A call of a function that fits: what it returns is what there is to record."""
+
+    def returned(self, result: Any) -> None:
+        if isinstance(self._fit, Validation):
+            self._fit.result = result
+        super().returned(result)
+
+
+class _Overheard:
+    """Hands what a function inside a cross-validation returned to the record of that."""
+
+    def __init__(self, validation: Validation) -> None:
+        self._validation = validation
+
+    def returned(self, result: Any) -> None:
+        self._validation.heard(result)
+
+    def raised(self, error: BaseException) -> None:
+        """It goes on to the function around, whose record it is."""
 
 
 def _base_estimator() -> type:
