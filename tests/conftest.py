@@ -37,6 +37,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / ".autotrack"
     monkeypatch.setenv("AUTOTRACK_DIR", str(folder))
     monkeypatch.setenv("AUTOTRACK_QUIET", "1")
+    monkeypatch.setenv("AUTOTRACK_ENVIRONMENT_TIMEOUT", "60")  # machines that run tests are busy
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
     monkeypatch.chdir(tmp_path)
     _fresh()
@@ -50,7 +51,7 @@ def _fresh() -> None:
 
     owner = collector_module._collector
     if owner is not None:
-        owner.background.wait(20)
+        owner.background.wait(120)
         for run in list(owner.open_runs.values()):
             run.finish()
         owner._change_journal(close=True)
@@ -83,7 +84,7 @@ def script(tmp_path: Path) -> Script:
     """Run Python source as a script of its own, in the test's folder; returns the finished process."""
 
     def run(
-        source: str, *args: str, check: bool = True, timeout: float = 120, **environment: str
+        source: str, *args: str, check: bool = True, timeout: float = 240, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         path = tmp_path / "script.py"
         path.write_text(textwrap.dedent(source))

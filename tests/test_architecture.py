@@ -34,7 +34,7 @@ def python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "AUTOTRACK_DIR": str(folder / ".autotrack")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
 
 

@@ -24,7 +24,7 @@ def test_a_large_journal_is_folded_beside_the_training(place: Path) -> None:
         keeper()
         process = keeper._process
         assert process is not None
-        assert process.wait(60) == 0
+        assert process.wait() == 0
         keeper()
         assert keeper._process is None
         with sqlite3.connect(place / "store.db") as store:

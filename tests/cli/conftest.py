@@ -76,7 +76,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "train.py").write_text(SCRIPT)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AUTOTRACK")}
     environment |= {"AUTOTRACK_DIR": str(folder / ".autotrack"), "AUTOTRACK_QUIET": "1"}
-    subprocess.run([sys.executable, "train.py"], cwd=folder, env=environment, check=True, timeout=120)
+    subprocess.run([sys.executable, "train.py"], cwd=folder, env=environment, check=True)
     return folder / ".autotrack"
 
 
@@ -90,7 +90,7 @@ def runs(recorded: Path, place: Path) -> Path:
 def cli(tmp_path: Path) -> Cli:
     """Run the command as a program would, with pipes for its output."""
 
-    def run(*args: str, stdin: str = "", timeout: float = 120, **environment: str) -> Answer:
+    def run(*args: str, stdin: str = "", timeout: float = 240, **environment: str) -> Answer:
         done = subprocess.run(
             [sys.executable, "-m", "autotrack.cli", *args],
             input=stdin, capture_output=True, timeout=timeout, cwd=tmp_path, env={**os.environ, **environment},
@@ -108,7 +108,7 @@ def record(tmp_path: Path) -> Callable[[str], None]:
 
     def run(source: str) -> None:
         (tmp_path / "more.py").write_text(textwrap.dedent(source))
-        subprocess.run([sys.executable, "more.py"], cwd=tmp_path, check=True, timeout=120)
+        subprocess.run([sys.executable, "more.py"], cwd=tmp_path, check=True)
 
     return run
 

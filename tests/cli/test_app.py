@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,22 +150,21 @@ def test_an_interrupt_ends_with_130(runs: Path, tmp_path: Path) -> None:
         [sys.executable, "-m", "autotrack.cli", "note", "last", "-"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
     )  # fmt: skip
-    _until_reading_stdin(waiting.pid)
+    _until_reading_stdin(waiting)
     waiting.send_signal(signal.SIGINT)
-    _, errors = waiting.communicate(timeout=60)
+    _, errors = waiting.communicate()
     assert waiting.returncode == 130
     assert "Traceback" not in errors
 
 
-def _until_reading_stdin(pid: int) -> None:
-    """Wait until the process sleeps in a read of its pipe."""
-    if not Path(f"/proc/{pid}/wchan").exists():
-        pytest.skip("this machine does not tell what a process waits for")
-    for _ in range(20_000):
-        if "pipe" in Path(f"/proc/{pid}/wchan").read_text():
-            return
-        os.sched_yield()
-    pytest.skip("this machine does not tell what a process waits for")
+def _until_reading_stdin(process: subprocess.Popen[str]) -> None:
+    """Give the process something to read, and wait until it has taken it: then it is waiting for more."""
+    assert process.stdin is not None
+    process.stdin.write("half a note")
+    process.stdin.flush()
+    while int.from_bytes(fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)), sys.byteorder):
+        assert process.poll() is None
+        time.sleep(0.005)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def captured_by(repository: Any, source: str = PROGRAM, *arguments: str, **envir
         script.write_text(source)
     done = subprocess.run(
         [sys.executable, str(script), *arguments], cwd=repository.root,
-        env={**os.environ, **environment}, capture_output=True, text=True, timeout=90,
+        env={**os.environ, **environment}, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -159,7 +159,7 @@ def test_gatherer_beyond_its_limit(monkeypatch: pytest.MonkeyPatch, repository: 
     release = threading.Event()
 
     def hang(_: object) -> Facts:
-        release.wait(60)
+        release.wait(200)
         return Facts({"too": "late"})
 
     monkeypatch.setitem(capture_module._GATHERERS, "scheduler", hang)

@@ -28,7 +28,7 @@ def gathered(driver: Path | None, limit: float = 30.0, **environment: str) -> tu
         environment["LD_LIBRARY_PATH"] = str(driver)
     done = subprocess.run(
         [sys.executable, "-c", GATHER.format(limit=limit)],
-        env={**os.environ, **environment}, capture_output=True, text=True, check=True, timeout=60,
+        env={**os.environ, **environment}, capture_output=True, text=True, check=True, timeout=240,
     )  # fmt: skip
     data, missing = json.loads(done.stdout)
     return data, missing

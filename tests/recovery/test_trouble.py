@@ -53,7 +53,7 @@ def test_a_full_disk_does_not_stop_a_training(tmp_path: Path) -> None:
         line = process.stdout.readline()
         assert line == "full\n", process.communicate()[1]
         assert subprocess.run(["mount", "-o", "remount,size=64m", str(disk)]).returncode == 0
-        _, errors = process.communicate("go\n", timeout=60)
+        _, errors = process.communicate("go\n")
         assert process.returncode == 0, errors
         assert errors.count("AutotrackWarning") == 1
         assert "disk" in errors
@@ -150,7 +150,7 @@ def test_a_locked_database_stops_nobody(script: Any, place: Path) -> None:
     reader.join(1.0)
     waited = reader.is_alive()
     locker.execute("ROLLBACK")
-    reader.join(60)
+    reader.join()
     assert found == [2]
     assert waited
 
