@@ -95,6 +95,10 @@ class MetricRecorder(Recorder):
         self._series = {}
         self._append_row = None
 
+    def disown(self) -> None:
+        """In a forked child: leave the parent's journal to the parent; facts added here go to the child's own."""
+        self.forget_packers()
+
     def _log_anything(self, values: Any, step: Any, moment: Any) -> None:
         if is_paused():
             return
