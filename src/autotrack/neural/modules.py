@@ -44,11 +44,11 @@ def record(training: Recorder, module: Any) -> ModuleFacts:
 def describe_module(module: Any, *, most_layers: int = MOST_LAYERS) -> ModuleFacts:
     """Class, totals and layer table of a torch module.
 
-    Totals: `class`, `parameters`, `trainable_parameters` and `bytes` (parameters and buffers), shared parameters
-    counted once; `buffers` (values), `dtype` and `device` of the parameters, `wrapped_in` (`torch.compile`, DDP, FSDP),
-    `not_yet_made` (lazy parameters). Columns of the table: `name`, `type`, `depth`, `shapes` of the layer's own
-    parameters, `parameters` and `trainable`. A model of more layers than `most_layers` is shown less deep: a row then
-    holds all that lies below it.
+    Totals: `class` and `module`, `parameters`, `trainable_parameters` and `bytes` (parameters and buffers), shared
+    parameters counted once; `buffers` (values), `dtype` and `device` of the parameters, `wrapped_in` (`torch.compile`,
+    DDP, FSDP), `not_yet_made` (lazy parameters). Columns of the table: `name`, `type`, `depth`, `shapes` of the layer's
+    own parameters, `parameters` and `trainable`. A model of more layers than `most_layers` is shown less deep: a row
+    then holds all that lies below it.
     """
     inner, wrappers = _unwrapped(module)
     facts = ModuleFacts(_totals(inner))
@@ -82,7 +82,8 @@ def _totals(module: Any) -> dict[str, Any]:
     parameters = list(module.parameters())  # each once, however often it is shared
     buffers = list(module.buffers())
     totals: dict[str, Any] = {
-        "class": f"{type(module).__module__}.{type(module).__qualname__}",
+        "class": type(module).__qualname__,
+        "module": type(module).__module__,
         "parameters": sum(map(number_of_values, parameters)),
         "trainable_parameters": sum(number_of_values(one) for one in parameters if one.requires_grad),
         "bytes": sum(map(_bytes_of, parameters)) + sum(map(_bytes_of, buffers)),
