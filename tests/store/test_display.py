@@ -76,7 +76,7 @@ def test_runs_show_what_differs_and_which_is_best(seed: Any) -> None:
 def test_runs_show_a_curve_each(seed: Any) -> None:
     """The first metric that has a history is drawn per run; a run without it has an empty cell."""
     for name in ("a", "b"):
-        seed(name, metrics={"val/loss": [3.0, 2.0, 1.0], "train/loss": [3.0, 1.0]})
+        seed(name, metrics={"val/loss": [3.0, 2.0, 1.0, 1.5], "train/loss": [3.0, 1.0]})
     seed("c", metrics={"val/loss": 2.0})
     seed("d")
     html = find_runs(seed.store, order_by="run.started")._repr_html_()

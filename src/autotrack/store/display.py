@@ -29,6 +29,7 @@ _CHARTS_SHOWN = 9
 _LINES_IN_A_CHART = len(LINES)
 _SINGLES_SHOWN = 24
 _POINTS_READ = 300_000
+_CURVE = 4  # points that make a curve of its own in a table
 _LONGEST_VALUE = 60
 _ROLES = ("train", "val", "test", "eval")
 
@@ -87,7 +88,7 @@ def shared_metrics(records: Sequence[Record]) -> list[str]:
         for key in record.metrics:
             if not key.startswith("system/"):
                 counts[key] = counts.get(key, 0) + 1
-    return sorted(counts, key=lambda key: (key.endswith("/duration"), -counts[key], _role(key) != "test"))
+    return sorted(counts, key=lambda key: (_is_timing(key), -counts[key], _role(key) != "test"))
 
 
 def show_time(moment: datetime | None) -> str:
@@ -294,17 +295,20 @@ def _metric_column(records: Sequence[Record], key: str) -> _Column:
 
 
 def _telling(params: Sequence[str], records: Sequence[Record]) -> list[str]:
-    """The params in which several records differ; the only record's are all telling."""
+    """The params in which several records differ, those that most of them have first; of a single record, all."""
     if len(records) == 1:
         return list(params)
-    return [key for key in params if len({repr(record.params.get(key)) for record in records}) > 1]
+    telling = [key for key in params if len({repr(record.params.get(key)) for record in records}) > 1]
+    if "model.class" in telling and "model.module" in telling:
+        telling.remove("model.module")  # says the same at length
+    return sorted(telling, key=lambda key: -sum(key in record.params for record in records))
 
 
 def _best(records: Sequence[Record], key: str) -> float | None:
     """The best of the values shown, if the metric's name tells which way is better and they differ."""
     shown_values = (record.metrics[key].last for record in records if key in record.metrics)
     values = [value for value in shown_values if not isnan(value)]
-    way = sense(key)
+    way = "min" if key.endswith(".rank") else None if key.endswith(".std") else sense(key)
     if way is None or len(set(values)) < 2:
         return None
     return max(values) if way == "max" else min(values)
@@ -312,8 +316,8 @@ def _best(records: Sequence[Record], key: str) -> float | None:
 
 def _first_curves(runs: Runs, records: Sequence[Record], metrics: Sequence[str]) -> Mapping[str, list[list[Curve]]]:
     """Per run the curve of the first metric that has one in any of them, a validation metric before others."""
-    candidates = [key for key in metrics if any(r.metrics[key].count > 1 for r in records if key in r.metrics)]
-    for key in sorted(candidates, key=lambda key: (_role(key) != "val", "loss" not in key)):
+    candidates = [key for key in metrics if any(r.metrics[key].count >= _CURVE for r in records if key in r.metrics)]
+    for key in sorted(candidates, key=lambda key: (_role(key) != "val", _importance(key))):
         if sum(record.metrics[key].count for record in records if key in record.metrics) <= _POINTS_READ:
             per_run: list[list[Curve]] = [[] for _ in records]
             for curve in curves_of(runs, [key])[key]:
@@ -333,8 +337,12 @@ def _role_order(key: str) -> int:
 
 
 def _importance(key: str) -> tuple[bool, bool, str]:
-    """What says something about the model comes before the time it took."""
-    return sense(key) is None, "duration" in key or "time" in key, key
+    """What says how good a model is comes before the rest, and all of that before the time it took."""
+    return _is_timing(key), sense(key) is None, key
+
+
+def _is_timing(key: str) -> bool:
+    return any(word in key for word in ("duration", "time", "latency", "seconds"))
 
 
 def _rows_of(meta: Mapping[str, Any]) -> str:
