@@ -102,6 +102,8 @@ def _scalars(heard: Heard, given: Mapping[str, Any]) -> None:
 
 
 def _hparams(heard: Heard, given: Mapping[str, Any]) -> None:
+    if not isinstance(given["hparam_dict"], Mapping) or not isinstance(given["metric_dict"], Mapping):
+        return  # which is an error there
     heard.params({given["prefix"] + str(key): value for key, value in given["hparam_dict"].items()})
     values = {given["prefix"] + key: value for key, value in given["metric_dict"].items()}
     heard.metrics(values, _step(given))

@@ -67,7 +67,8 @@ class Heard:
         run = self.target()
         if run is None:
             return
-        fresh = {key: value for key, value in values.items() if not self._is_known(run, key, value, step)}
+        numbers = {key: value for key, value in values.items() if not isinstance(value, (str, bytes))}
+        fresh = {key: value for key, value in numbers.items() if not self._is_known(run, key, value, step)}
         if fresh:
             with self._naming(run, "metrics", fresh):
                 run.log(fresh, step, time=time)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -15,6 +16,11 @@ import pytest
 import autotrack
 
 SCRIPT = Path(__file__).with_name("mlflow_script.py")
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +51,6 @@ def run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]
     """A record by its name."""
     monkeypatch.setenv("AUTOTRACK_DIR", str(finished / ".autotrack"))
     return autotrack.get_run
-
-
-pytestmark = pytest.mark.timeout(600)
 
 
 def test_mlflow_keeps_what_it_keeps_without_us(finished: Path) -> None:
