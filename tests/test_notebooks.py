@@ -1,0 +1,80 @@
+"""The notebooks run from the first cell to the last, and what they promise is in the records afterwards."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import autotrack
+
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
+pytest.importorskip("ipykernel")
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+ALL = sorted(FOLDER.glob("*.ipynb"))
+
+
+def execute(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run a notebook in `folder`; returns its code cells by id. An exception in a cell fails."""
+    monkeypatch.setenv("JPY_SESSION_NAME", str(folder / path.name))
+    monkeypatch.setenv("IPYTHONDIR", str(folder / "ipython"))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    notebook = nbformat.read(path, as_version=4)
+    nbclient.NotebookClient(
+        notebook, timeout=150, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    return {cell["id"]: cell for cell in notebook["cells"] if cell["cell_type"] == "code"}
+
+
+def shown(cell: Any, kind: str = "text/html") -> str:
+    """What a cell displays in this form."""
+    return "".join(output["data"].get(kind, "") for output in cell["outputs"] if "data" in output)
+
+
+def printed(cell: Any, stream: str = "stdout") -> str:
+    """What a cell prints."""
+    return "".join(output["text"] for output in cell["outputs"] if output.get("name") == stream)
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_it_is_stored_clean(path: Path) -> None:
+    """No outputs and no execution counts in the repository, and every cell has an id of its own."""
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
+
+
+def test_sklearn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From autolog to table, curves, search, Pareto front, difference, model and reproduction."""
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("pandas")
+    cells = execute(FOLDER / "01_sklearn.ipynb", tmp_path, monkeypatch)
+    assert {text for cell in cells.values() if (text := printed(cell, "stderr"))} == set()
+    shown_runs = {"show": "pipeline-1", "models": "extratreesclassifier-1", "boosting": "boosting 0.1"}
+    for cell, name in shown_runs.items():
+        assert name in shown(cells[cell])
+    assert "<svg" in shown(cells["overfitting"])
+    assert shown(cells["plot"], "image/png")
+    assert shown(cells["pandas"]).count("<tr") > 3
+    assert "runs of 01_sklearn" in shown(cells["pareto"])
+    assert "learning_rate" in shown(cells["difference"])
+    assert shown(cells["load"], "text/plain") == "True"
+    assert "scikit-learn==" in printed(cells["plan"])
+    assert "make_pipeline(StandardScaler(), SVC(C=3.0))" in printed(cells["cells"])
+
+    runs = autotrack.runs(all=True)
+    assert {record.status for record in runs} == {"finished"}
+    assert {record.experiment for record in runs} == {"01_sklearn"}
+    search = autotrack.get_run("gridsearchcv-1")
+    assert (search.kind, search.child_count) == ("search", 9)
+    assert all("val/score.mean" in child.metrics for child in search.children())
+    scored = [record for record in runs if "test/accuracy" in record.metrics]
+    assert len(scored) == 6
+    assert all(float(record.metrics["test/accuracy"]) > 0.9 for record in scored)
