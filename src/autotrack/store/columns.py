@@ -82,7 +82,7 @@ def _question(field: Field) -> tuple[Select[Any], ColumnElement[Any], Callable[[
         statement, read = select(rows.run_pk, rows.number, rows.text), _fact_in
     else:
         statement, read = select(rows.run_pk, field.values(table).column), _second_in  # type: ignore[attr-defined]
-    return statement.where(rows.key.in_(field.keys)), rows.run_pk, read
+    return statement.where(*field.found_in(field.table)), rows.run_pk, read
 
 
 def _second_in(row: Any) -> Any:

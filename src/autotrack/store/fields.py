@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeAlias
 
-from sqlalchemy import FromClause, Table, and_, select
+from sqlalchemy import FromClause, Table, and_, or_, select
 
 from autotrack.exceptions import FilterError
 from autotrack.store import schema
@@ -25,6 +25,7 @@ from autotrack.store.comparisons import (
     Typed,
     Versions,
 )
+from autotrack.store.spellings import spellings
 from autotrack.store.statements import duration, status
 
 AGGREGATES = ("last", "first", "min", "max", "count")
@@ -65,25 +66,34 @@ class Attribute(Field):
 
 @dataclass(frozen=True)
 class Fact(Field):
-    """Something in rows of its own: those of `table` whose `key` column, if there is one, has one of `keys`."""
+    """Something in rows of its own: those of `table` whose `key` column, if there is one, has one of `keys`.
+
+    Of the keys of a metric the first that a run has counts.
+    """
 
     table: Table
     keys: tuple[str, ...] = ()
 
     def matches(self, test: Callable[[Comparable], Clause]) -> Clause:
-        found = select(self.table.c.run_pk).where(*self._found_in(self.table), test(self.values(self.table)))
+        found = select(self.table.c.run_pk).where(*self.found_in(self.table), test(self.values(self.table)))
         return schema.runs.c.pk.in_(found)
 
     def sorting(self) -> tuple[Comparable, FromClause | None, Clause | None]:
         if not self.keys:
             raise FilterError(f"a run may have several of {self.name}: there is no order by it")
         rows = self.table.alias()
-        return self.values(rows), rows, and_(rows.c.run_pk == schema.runs.c.pk, *self._found_in(rows))
+        return self.values(rows), rows, and_(rows.c.run_pk == schema.runs.c.pk, *self.found_in(rows))
 
-    def _found_in(self, rows: FromClause) -> list[Clause]:
+    def found_in(self, rows: FromClause) -> list[Clause]:
+        """The condition on the keys of `rows`, if it has any."""
         if not self.keys:
             return []
-        return [rows.c.key == self.keys[0] if len(self.keys) == 1 else rows.c.key.in_(self.keys)]
+        if len(self.keys) == 1 or self.table is not schema.metrics:
+            return [rows.c.key == self.keys[0] if len(self.keys) == 1 else rows.c.key.in_(self.keys)]
+        name, alias = self.keys
+        other = schema.metrics.alias()
+        named = select(other.c.run_pk).where(other.c.run_pk == rows.c.run_pk, other.c.key == name)
+        return [or_(rows.c.key == name, and_(rows.c.key == alias, ~named.correlate(rows).exists()))]
 
 
 @dataclass(frozen=True)
@@ -135,11 +145,6 @@ def find_field(name: Name, context: Context) -> Field:
     return make(name, whole, pieces, context)
 
 
-def metric_keys(name: str) -> tuple[str, ...]:
-    """The keys under which the metric that people call `name` may be stored."""
-    return (name,)
-
-
 def _run(name: Name, attribute: str, pieces: list[tuple[str, bool]], context: Context) -> Field:
     make = _RUN.get(attribute)
     if make is None:
@@ -163,7 +168,7 @@ def _metric(name: Name, key: str, pieces: list[tuple[str, bool]], context: Conte
     else:
         key = key[: -len(aggregate) - 1]
     nan = aggregate != "count"
-    return Fact(name.text, lambda rows: Numbers(name.text, rows.c[aggregate], nan), schema.metrics, metric_keys(key))
+    return Fact(name.text, lambda rows: Numbers(name.text, rows.c[aggregate], nan), schema.metrics, spellings(key))
 
 
 def _tag(name: Name, key: str, pieces: list[tuple[str, bool]], context: Context) -> Field:

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, select
 
 from autotrack.store.chunks import decode_axis, decode_values
 from autotrack.store.facets import missing
-from autotrack.store.fields import metric_keys
 from autotrack.store.frames import ids_of
 from autotrack.store.schema import metric_axes, metric_values, metrics
+from autotrack.store.spellings import drop_aliases, spellings
 from autotrack.store.statements import one_of
 
 if TYPE_CHECKING:
@@ -46,16 +46,22 @@ class Points:
 def read_history(store: Store, pks: Sequence[int], wanted: str | Iterable[str] | None = None) -> pa.Table:
     """Columns run_id, metric, step, time, value; `NotFoundError` for a metric that none of the runs has."""
     names = None if wanted is None else [wanted] if isinstance(wanted, str) else list(dict.fromkeys(wanted))
-    spelled = None if names is None else {key: name for name in names for key in metric_keys(name)}
+    spelled = None if names is None else _spelled(names)
     with store.engine.connect() as connection:
         pieces = _stored(connection, pks, spelled)
         _add_single_points(connection, pks, spelled, pieces)
         if names is None:
             names = sorted({key for _, key in pieces}, key=lambda key: (key.startswith("system/"), key))
             spelled = {name: name for name in names}
-        else:
-            _check_known(connection, pks, names, {spelled[key] for _, key in pieces} if spelled else set())
+        elif spelled is not None:
+            drop_aliases(pieces, spelled)
+            _check_known(connection, pks, names, {key for _, key in pieces})
     return _table(pieces, pks, ids_of(store, pks), names, spelled or {})
+
+
+def _spelled(names: Sequence[str]) -> dict[str, str]:
+    """The keys to look for, each with the name that was asked for; a key that is such a name stands for itself."""
+    return {key: name for name in names for key in spellings(name)} | {name: name for name in names}
 
 
 def _stored(connection: Connection, pks: Sequence[int], keys: Mapping[str, str] | None) -> dict[Series, list[Points]]:
@@ -106,7 +112,7 @@ def _single(row: Any) -> Points:
 
 def _check_known(connection: Connection, pks: Sequence[int], names: Sequence[str], found: set[str]) -> None:
     for name in names:
-        if name not in found:
+        if found.isdisjoint(spellings(name)):
             statement = select(metrics.c.key).where(one_of(metrics.c.run_pk, pks, connection.dialect.name)).distinct()
             raise missing(name, connection.execute(statement).scalars())
 

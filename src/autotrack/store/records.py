@@ -31,6 +31,7 @@ from autotrack.store.facets import (
 from autotrack.store.files import Artifact, Media, Model, artifacts_of, media_of
 from autotrack.store.pages import Page
 from autotrack.store.params import Params
+from autotrack.store.spellings import ByMetric
 from autotrack.values import checked_key, plain
 
 if TYPE_CHECKING:
@@ -108,9 +109,12 @@ class Record:
 
     @cached_property
     def metrics(self) -> Mapping[str, Summary]:
-        """Each metric in short, those of the system last; the whole of it is in `history`."""
+        """Each metric in short, those of the system last; the whole of it is in `history`.
+
+        Found by native names, too: `metrics["val_loss"]` is `val/loss`, unless there is a metric of just that name.
+        """
         rows = sorted(self._rows(schema.metrics), key=lambda row: (row.key.startswith("system/"), row.key))
-        return {row.key: Summary.of(row) for row in rows}
+        return ByMetric({row.key: Summary.of(row) for row in rows})
 
     @cached_property
     def tags(self) -> dict[str, str]:
