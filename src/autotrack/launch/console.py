@@ -17,17 +17,19 @@ StreamName: TypeAlias = Literal["stdout", "stderr"]
 Emit = Callable[[StreamName, str], None]
 Tell = Callable[[str], None]
 
-HEAD = 8 << 20  # characters kept from the beginning
-TAIL = 2 << 20  # and of what follows, from the end
+HEAD = 4 << 20  # characters kept from the beginning
+TAIL = 1 << 20  # and of what follows, from the end
 BATCH = 1 << 16
 LONGEST_LINE = 1 << 16
 _LISTED = 20
+_REMEMBERED = 20_000  # lines that were looked at
 WITHHELD = "[autotrack: a line withheld, for it seems to hold a secret]\n"
 
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|[0-Z\\`-~])")
 _SPECIAL = re.compile(rb"[\r\b\x1b]")
 _BACKSPACE = 8
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
+_DIGITS = str.maketrans("123456789", "000000000")
 _KEY = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{0,30}PRIVATE KEY")
 
 
@@ -73,6 +75,7 @@ class Console:
         self._ending: deque[tuple[StreamName, str]] = deque()
         self._ending_size = 0
         self._left_out = 0
+        self._too_fast = 0
         self._secrets = Secrets()
 
     def feed(self, stream: StreamName, data: bytes) -> None:
@@ -83,7 +86,7 @@ class Console:
         """Note that `count` bytes of a stream were not seen."""
         self._add(stream, self._lines.setdefault(stream, Lines()).end())
         self._add(stream, f"\n[autotrack: {count:,} bytes came too fast to be kept]\n")
-        self._tell(f"{count:,} bytes of {stream} came too fast to be kept")
+        self._too_fast += count
 
     def flush(self) -> None:
         """Hand over what waits."""
@@ -103,6 +106,8 @@ class Console:
             self._emit("stdout", f"[autotrack: {self._left_out:,} characters left out here]\n")
         for stream, text in _joined(self._ending):
             self._emit(stream, self._secrets.withhold(stream, text))
+        if self._too_fast:
+            self._tell(f"{self._too_fast:,} bytes of output came too fast to be kept")
         self._secrets.tell(self._tell)
 
     def _add(self, stream: StreamName, text: str) -> None:
@@ -134,11 +139,12 @@ class Secrets:
         self._seen: Counter[StreamName] = Counter()
         self._withheld: list[tuple[StreamName, int]] = []
         self._in_key = False
+        self._harmless: set[str] = set()
 
     def withhold(self, stream: StreamName, text: str) -> str:
         """The text without such lines; a remark stands in their place."""
         count = text.count("\n")
-        if self._in_key or has_secret(text):
+        if self._in_key or self._is_suspicious(text):
             lines = text.splitlines(keepends=True)
             bad = set(self._found(lines))
             self._withheld += ((stream, self._seen[stream] + number + 1) for number in sorted(bad))
@@ -152,6 +158,18 @@ class Secrets:
             listed = ", ".join(f"{stream} {number}" for stream, number in self._withheld[:_LISTED])
             more = f" and {len(self._withheld) - _LISTED:,} more" if len(self._withheld) > _LISTED else ""
             tell(f"lines withheld, because they seem to hold secrets: {listed}{more}")
+
+    def _is_suspicious(self, text: str) -> bool:
+        """Whether there may be a secret; lines that differ from earlier ones in digits alone need no second look."""
+        new = [line for line in dict.fromkeys(text.translate(_DIGITS).split("\n")) if line not in self._harmless]
+        if not new:
+            return False
+        if has_secret("\n".join(new)):
+            return True
+        if len(self._harmless) > _REMEMBERED:
+            self._harmless.clear()
+        self._harmless.update(new)
+        return False
 
     def _found(self, lines: list[str]) -> Iterator[int]:
         for number, line in enumerate(lines):

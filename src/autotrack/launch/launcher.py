@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -244,9 +245,12 @@ class ConsoleReader:
     def _work(self) -> None:
         with guarded("keeping the console"):
             console = Console(self._emit, self._tell)
+            due = time.monotonic() + _FLUSH_EVERY
             for frame in self._relay.frames(_FLUSH_EVERY):
-                if frame is None:
+                if time.monotonic() >= due:
                     console.flush()
+                    due = time.monotonic() + _FLUSH_EVERY
+                if frame is None:
                     continue
                 number, kind, data = frame
                 stream = self._streams[number].name

@@ -1,9 +1,9 @@
 """The process between a command and where its output goes: it passes everything on, and hands a copy to the launcher.
 
 It is a process of its own so that the command can go on writing when the launcher is killed. It passes on at once, and
-as fast as the other side takes it; the copies never make the command wait: where the launcher does not keep up, they
-are dropped and counted. It lives until nobody can write to it any more, which may be long after the command, if that
-left something running behind.
+as fast as the other side takes it; the copies never make the command wait: where the launcher does not keep up, the
+older ones are dropped and counted. It lives until nobody can write to it any more, which may be long after the command,
+if that left something running behind.
 
 A copy is a frame: the stream's number, a kind, and the length of what follows.
 """
@@ -15,7 +15,7 @@ import select
 import signal
 import struct
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -80,23 +80,28 @@ class _Copies:
         self._descriptor = descriptor
         self._frames: deque[bytes] = deque()
         self._size = 0
-        self._dropped: dict[int, int] = {}
         self._changed = threading.Condition()
         self._closed = False
 
     def put(self, stream: int, data: bytes) -> None:
-        """Hand over a copy, or count it as dropped."""
+        """Hand over a copy; of what waits too long the older half is dropped, and counted."""
         with self._changed:
             if self._closed:
                 return
             if self._size + len(data) > WAITING:
-                self._dropped[stream] = self._dropped.get(stream, 0) + len(data)
-                return
-            if stream in self._dropped:
-                self._frames.append(FRAME.pack(stream, GAP, self._dropped.pop(stream)))
+                self._drop()
             self._frames.append(FRAME.pack(stream, DATA, len(data)) + data)
             self._size += len(data)
             self._changed.notify()
+
+    def _drop(self) -> None:
+        dropped: Counter[tuple[int, int]] = Counter()
+        while self._size > WAITING // 2:
+            frame = self._frames.popleft()
+            stream, kind, length = FRAME.unpack_from(frame)
+            dropped[stream, GAP if kind == DATA else kind] += length
+            self._size -= len(frame) - FRAME.size
+        self._frames.extendleft(FRAME.pack(*about, count) for about, count in dropped.items())
 
     def lost(self, stream: int, count: int) -> None:
         """Tell that the target did not take so many bytes."""
@@ -107,8 +112,6 @@ class _Copies:
     def close(self) -> None:
         """Nothing more will come: what waits is still handed over."""
         with self._changed:
-            self._frames.extend(FRAME.pack(stream, GAP, count) for stream, count in self._dropped.items())
-            self._dropped.clear()
             self._closed = True
             self._changed.notify()
 
@@ -174,7 +177,7 @@ class _Relay:
                 self._copies.put(number, data)
             if not self._deliver(number, stream, data):
                 break
-        for descriptor in (stream.outer, *stream.descriptors):
+        for descriptor in {stream.outer, stream.target, *stream.descriptors}:
             os.close(descriptor)
         if copying:
             self._done()

@@ -38,6 +38,7 @@ class Stream:
             return cls(name, descriptors, target, outer, inner, False)
         outer, inner = os.openpty()
         attributes = termios.tcgetattr(target)
+        target = os.dup(target)  # the launcher gives its standard descriptors away, and still needs the size
         attributes[_OPOST] &= ~termios.OPOST  # the terminal itself makes of a line feed what it has to
         termios.tcsetattr(inner, termios.TCSANOW, attributes)
         stream = cls(name, descriptors, target, outer, inner, True)
