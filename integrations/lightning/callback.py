@@ -16,7 +16,8 @@ from autotrack._guard import guarded
 from autotrack.collector import is_worker
 from autotrack.exceptions import MissingDependencyError
 from autotrack.integrations.base import Options
-from autotrack.integrations.lightning.integration import PACKAGES, hooks
+from autotrack.integrations.lightning.hooking import hooks
+from autotrack.integrations.lightning.integration import PACKAGES
 from autotrack.integrations.lightning.recording import Recording, recording_of
 
 

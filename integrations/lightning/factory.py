@@ -11,8 +11,8 @@ from typing import Any
 
 def callbacks() -> list[Any]:
     """The callback that carries the recording of a `Trainer`, if Lightning is being recorded; else nothing."""
-    integration = sys.modules.get("autotrack.integrations.lightning.integration")
+    hooking = sys.modules.get("autotrack.integrations.lightning.hooking")
     try:
-        return [] if integration is None else list(integration.callbacks_for_trainer())
+        return [] if hooking is None else list(hooking.callbacks_for_trainer())
     except Exception:  # noqa: BLE001 - the trainer would not come into being
         return []

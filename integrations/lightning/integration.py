@@ -1,24 +1,13 @@
-"""Where Lightning is hooked: `Trainer.fit` and its like, its connector to loggers, the saving of checkpoints."""
+"""What there is to know of this integration before Lightning is imported."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from contextvars import ContextVar
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from autotrack._guard import guarded
-from autotrack.collector import is_worker, recording_allowed
-from autotrack.instrument.patching import Patches
-from autotrack.integrations.base import Integration, Options
-from autotrack.integrations.lightning.recording import Recording, recording_of
-from autotrack.integrations.lightning.tuning import TunerWatch, is_tuning
+from autotrack.integrations.base import Integration
 
 PACKAGES = ("lightning.pytorch", "pytorch_lightning")
-FIT, EVALUATE, METRICS, CHECKPOINT = "lightning.fit", "lightning.evaluate", "lightning.metrics", "lightning.checkpoint"
-
-_connector_speaks: ContextVar[bool] = ContextVar("autotrack_lightning_connector", default=False)
-_integration: list[LightningIntegration] = []
 
 
 class LightningIntegration(Integration):
@@ -29,151 +18,14 @@ class LightningIntegration(Integration):
     requires: ClassVar[str] = ">=2.0"
 
     def install(self) -> None:
-        """Observe all trainers that are imported, whether they know of us or not."""
-        _integration[:] = [self]
-        hooks.hold("autolog")
+        """Observe all trainers that are imported."""
+        from autotrack.integrations.lightning import hooking
+
+        hooking.switch_on(self.options)
 
     def uninstall(self) -> None:
         """Observe only those that were given a callback or logger of ours."""
-        _integration.clear()
-        hooks.release("autolog")
+        hooking = sys.modules.get("autotrack.integrations.lightning.hooking")
+        if hooking is not None:
+            hooking.switch_off()
         super().uninstall()
-
-
-class Hooks:
-    """The patches of Lightning, there as long as autolog or one callback or logger of ours wants them."""
-
-    def __init__(self) -> None:
-        self._patches = Patches()
-        self._holders: set[str] = set()
-
-    def hold(self, holder: str) -> None:
-        """Observe the packages that are imported; again whenever another one may have been."""
-        self._holders.add(holder)
-        self._patches.observe(FIT, _on_fit)
-        self._patches.observe(EVALUATE, _on_evaluate)
-        self._patches.observe(METRICS, _on_metrics)
-        self._patches.observe(CHECKPOINT, _on_checkpoint)
-        for package in PACKAGES:
-            trainer = getattr(sys.modules.get(f"{package}.trainer.trainer"), "Trainer", None)
-            connector = sys.modules.get(f"{package}.trainer.connectors.logger_connector.logger_connector")
-            if trainer is None or connector is None:
-                continue
-            self._patches.method(trainer, "fit", FIT)
-            for name in ("validate", "test"):
-                self._patches.method(trainer, name, EVALUATE)
-            self._patches.method(trainer, "save_checkpoint", CHECKPOINT)
-            self._patches.method(connector._LoggerConnector, "log_metrics", METRICS)
-
-    def release(self, holder: str) -> None:
-        """Let go; the last holder removes everything."""
-        self._holders.discard(holder)
-        if not self._holders:
-            self._patches.undo()
-
-
-hooks = Hooks()
-
-
-def callbacks_for_trainer() -> list[Any]:
-    """What to add to the callbacks of a new trainer: the carrier of a recording, if there may be one."""
-    if not hooks._holders:
-        return []
-    from autotrack.integrations.lightning.callback import Carrier
-
-    return [Carrier()]
-
-
-def connector_speaks() -> bool:
-    """Whether Lightning itself is handing metrics to its loggers at this moment: then they are recorded already."""
-    return _connector_speaks.get()
-
-
-def options_for(trainer: Any) -> Options | None:
-    """What was chosen for this trainer: by a callback or logger of ours, else by autolog; None if nobody asked."""
-    for ours in (*trainer.callbacks, *trainer.loggers):
-        options = getattr(ours, "autotrack_options", None)
-        if options is not None:
-            chosen: Options = options
-            return chosen
-    return _integration[0].options if _integration else None
-
-
-def _carry(trainer: Any) -> None:
-    """See to it that a carrier is among the callbacks, also if nobody had asked when the trainer was made."""
-    if not Recording.is_carried(trainer):
-        from autotrack.integrations.lightning.callback import Carrier
-
-        trainer.callbacks = [Carrier(), *trainer.callbacks]  # a new list: the old one may be the user's own
-
-
-def _on_fit(wrapped: Any, trainer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    options = options_for(trainer)
-    if options is None or is_worker() or not recording_allowed(automatic=False):
-        return None
-    if is_tuning(trainer):
-        return TunerWatch(trainer)
-    _carry(trainer)
-    return Recording.of_fit(trainer, wrapped, args, kwargs, options)
-
-
-def _on_evaluate(wrapped: Any, trainer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    options = options_for(trainer)
-    if options is None or is_worker() or not recording_allowed(automatic=False):
-        return None
-    model = args[0] if args else kwargs.get("model")
-    found = recording_of(trainer, model)
-    if found is None:
-        _carry(trainer)
-        return Recording.of_evaluation(trainer, model, wrapped.__name__, options)
-    found.adopt(trainer)
-    return None
-
-
-def _on_metrics(wrapped: Any, connector: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    trainer = connector.trainer
-    recording = recording_of(trainer)
-    if recording is None or not recording.is_carried(trainer):
-        return None
-    metrics = args[0] if args else kwargs["metrics"]
-    step = args[1] if len(args) > 1 else kwargs.get("step")
-    if metrics:
-        with recording.stopwatch:
-            recording.metrics(trainer, metrics, step)
-    return _Speaking()
-
-
-class _Speaking:
-    """While Lightning hands metrics to its loggers."""
-
-    def __init__(self) -> None:
-        self._token = _connector_speaks.set(True)
-
-    def returned(self, result: Any) -> None:
-        _connector_speaks.reset(self._token)
-
-    def raised(self, error: BaseException) -> None:
-        _connector_speaks.reset(self._token)
-
-
-def _on_checkpoint(wrapped: Any, trainer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    recording = recording_of(trainer)
-    if recording is None or not recording.is_carried(trainer):
-        return None
-    return _Saving(recording, trainer, args[0] if args else kwargs.get("filepath"))
-
-
-class _Saving:
-    """The saving of one checkpoint."""
-
-    def __init__(self, recording: Recording, trainer: Any, path: Any) -> None:
-        self._recording = recording
-        self._trainer = trainer
-        self._path = path
-
-    def returned(self, result: Any) -> None:
-        with self._recording.stopwatch, guarded("recording a checkpoint"):
-            self._recording.checkpoint(self._trainer, self._path)
-
-    def raised(self, error: BaseException) -> None:
-        """Nothing was saved, and the exception is the user's."""

@@ -14,17 +14,16 @@ from autotrack._guard import guarded
 from autotrack.collector import collector
 from autotrack.exceptions import MissingDependencyError
 from autotrack.integrations.base import Options
-from autotrack.integrations.lightning.integration import connector_speaks, hooks
+from autotrack.integrations.lightning.hooking import connector_speaks, hooks
+from autotrack.integrations.lightning.integration import PACKAGES
 from autotrack.run import NullRun, Run
 from autotrack.starting import start_run
 
-_LOGGERS = ("lightning.pytorch", "pytorch_lightning")
-
 
 def _bases() -> tuple[type, ...]:
-    present = [name for name in _LOGGERS if f"{name}.loggers" in sys.modules]
+    present = [name for name in PACKAGES if f"{name}.loggers" in sys.modules]
     if not present:
-        present = [name for name in _LOGGERS if find_spec(name.partition(".")[0]) is not None][:1]
+        present = [name for name in PACKAGES if find_spec(name.partition(".")[0]) is not None][:1]
     if not present:
         raise MissingDependencyError("lightning", "lightning", "AutotrackLogger")
     return tuple(import_module(f"{name}.loggers.logger").Logger for name in present)

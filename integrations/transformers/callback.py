@@ -91,7 +91,7 @@ def offer() -> None:
 
 
 def _observe() -> None:
-    from autotrack.integrations.transformers.integration import hooks
+    from autotrack.integrations.transformers.hooking import hooks
 
     if "transformers.trainer" in sys.modules:
         hooks.hold("callback")

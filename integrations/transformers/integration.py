@@ -1,20 +1,13 @@
-"""Where transformers is hooked: its list of default callbacks, `Trainer.train` and `hyperparameter_search`."""
+"""What there is to know of this integration before transformers is imported."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from autotrack.collector import is_worker, recording_allowed
-from autotrack.instrument.patching import Patches
-from autotrack.integrations.base import Integration, Options
-from autotrack.integrations.transformers.recording import Recording, Search, search_of
+from autotrack.integrations.base import Integration
 
 TRAINER = "transformers.trainer"
-TRAIN, SEARCH = "transformers.train", "transformers.search"
-
-_integration: list[TransformersIntegration] = []
 
 
 class TransformersIntegration(Integration):
@@ -26,90 +19,13 @@ class TransformersIntegration(Integration):
 
     def install(self) -> None:
         """Observe `Trainer`, and be among the callbacks of each one that is made."""
-        _integration[:] = [self]
-        hooks.hold("autolog")
-        from autotrack.integrations.transformers.callback import Carrier, offer
+        from autotrack.integrations.transformers import hooking
 
-        offer()
-        defaults = sys.modules[TRAINER].DEFAULT_CALLBACKS
-        if Carrier not in defaults:
-            defaults.append(Carrier)
+        hooking.switch_on(self.options)
 
     def uninstall(self) -> None:
         """Be no default any more; a callback that somebody made himself goes on."""
-        _integration.clear()
-        hooks.release("autolog")
-        callback = sys.modules.get("autotrack.integrations.transformers.callback")
-        module = sys.modules.get(TRAINER)
-        if callback is not None and module is not None and callback.Carrier in module.DEFAULT_CALLBACKS:
-            module.DEFAULT_CALLBACKS.remove(callback.Carrier)
+        hooking = sys.modules.get("autotrack.integrations.transformers.hooking")
+        if hooking is not None:
+            hooking.switch_off()
         super().uninstall()
-
-
-class Hooks:
-    """The patches of `Trainer`, there as long as autolog or one callback of ours wants them."""
-
-    def __init__(self) -> None:
-        self._patches = Patches()
-        self._holders: set[str] = set()
-
-    def hold(self, holder: str) -> None:
-        """Observe `Trainer`."""
-        self._holders.add(holder)
-        self._patches.observe(TRAIN, _on_train)
-        self._patches.observe(SEARCH, _on_search)
-        trainer = sys.modules[TRAINER].Trainer
-        self._patches.method(trainer, "train", TRAIN)
-        self._patches.method(trainer, "hyperparameter_search", SEARCH)
-
-    def release(self, holder: str) -> None:
-        """Let go; the last holder removes everything."""
-        self._holders.discard(holder)
-        if not self._holders:
-            self._patches.undo()
-
-
-hooks = Hooks()
-
-
-def carrier_of(trainer: Any) -> Any:
-    """The first callback of ours that the trainer has; None without one."""
-    callbacks = trainer.callback_handler.callbacks
-    return next((one for one in callbacks if getattr(one, "autotrack_carrier", False)), None)
-
-
-def options_for(trainer: Any) -> Options | None:
-    """What was chosen for this trainer: by a callback of ours, else by autolog; None if nobody asked."""
-    for one in trainer.callback_handler.callbacks:
-        options = getattr(one, "autotrack_options", None)
-        if options is not None:
-            chosen: Options = options
-            return chosen
-    if _integration:
-        return _integration[0].options
-    return Options() if carrier_of(trainer) is not None else None
-
-
-def _wanted(trainer: Any) -> Options | None:
-    options = options_for(trainer)
-    if options is None or is_worker() or not recording_allowed(automatic=False):
-        return None
-    if carrier_of(trainer) is None:  # it was made before anybody asked for a recording
-        from autotrack.integrations.transformers.callback import Carrier
-
-        trainer.add_callback(Carrier())
-    return options
-
-
-def _on_train(wrapped: Any, trainer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    options = _wanted(trainer)
-    if options is None:
-        return None
-    given = dict(zip(("resume_from_checkpoint", "trial"), args, strict=False)) | dict(kwargs)
-    recording = Recording.begin(trainer, options, given, search_of(trainer))
-    return recording.carried_by(carrier_of(trainer))
-
-
-def _on_search(wrapped: Any, trainer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    options = _wanted(trainer)
-    return None if options is None else Search(trainer, options, kwargs)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import inspect
 import sys
+from importlib.machinery import SourceFileLoader
 
 import pytest
 
@@ -83,3 +87,54 @@ def test_a_module_that_fails_to_import_fails_as_before(tmp_path, monkeypatch):
         __import__("never_arrives")
     assert heard == []
     hooks.forget("never_arrives", OWNER)
+
+
+def test_the_module_keeps_its_own_loader(module):
+    """What was lent to the import is gone afterwards: the module looks as if nobody had listened, and reloads."""
+    heard = []
+    hooks.when_imported(module, OWNER, heard.append)
+    found = importlib.import_module(module)
+    assert type(found.__loader__) is type(found.__spec__.loader) is SourceFileLoader
+    assert inspect.getsource(found) == "value = 1\n"
+    importlib.reload(found)
+    assert heard == [module, module]
+
+
+def test_nothing_stays_in_the_import_system(module):
+    """With the last listener the finder goes."""
+    before = list(sys.meta_path)
+    hooks.when_imported(module, OWNER, print)
+    assert importlib.util.find_spec(module).origin.endswith(f"{module}.py")
+    hooks.forget(module, OWNER)
+    assert sys.meta_path == before
+
+
+def test_a_module_that_is_not_there_is_not_found_as_before():
+    """Waiting for a module does not make it importable, and the error is Python's own."""
+    hooks.when_imported("is_not_there", OWNER, print)
+    with pytest.raises(ModuleNotFoundError, match="No module named 'is_not_there'"):
+        importlib.import_module("is_not_there")
+    assert importlib.util.find_spec("is_not_there") is None
+    hooks.forget("is_not_there", OWNER)
+
+
+def test_parts_of_packages_and_lazy_loaders(tmp_path, monkeypatch):
+    """A module below a package is heard of, and one that is loaded lazily when it is really loaded."""
+    package = tmp_path / "arriving"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "part.py").write_text("value = 2\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    heard = []
+    hooks.when_imported("arriving.part", OWNER, heard.append)
+    spec = importlib.util.find_spec("arriving.part")
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    lazy = importlib.util.module_from_spec(spec)
+    sys.modules["arriving.part"] = lazy
+    spec.loader.exec_module(lazy)
+    assert heard == []
+    assert lazy.value == 2
+    assert heard == ["arriving.part"]
+    hooks.forget("arriving.part", OWNER)
+    for name in ("arriving.part", "arriving"):
+        sys.modules.pop(name)

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 import autotrack  # noqa: E402
 from autotrack.integrations.lightning import AutotrackCallback, AutotrackLogger  # noqa: E402
-from autotrack.integrations.lightning.integration import hooks  # noqa: E402
+from autotrack.integrations.lightning.hooking import hooks  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

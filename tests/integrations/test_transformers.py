@@ -27,7 +27,7 @@ from transformers import (  # noqa: E402
 
 import autotrack  # noqa: E402
 from autotrack.integrations.transformers import AutotrackCallback  # noqa: E402
-from autotrack.integrations.transformers.integration import hooks  # noqa: E402
+from autotrack.integrations.transformers.hooking import hooks  # noqa: E402
 from autotrack.integrations.transformers.metrics import role_first  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from types import ModuleType
 
 from autotrack._guard import guarded
+from autotrack.instrument.finder import ListeningFinder
 
 _listeners: dict[str, dict[str, Callable[[str], None]]] = {}
-_registered: set[str] = set()
 
 
 def when_imported(module: str, owner: str, listener: Callable[[str], None]) -> None:
@@ -21,16 +20,20 @@ def when_imported(module: str, owner: str, listener: Callable[[str], None]) -> N
     _listeners.setdefault(module, {})[owner] = listener
     if is_imported(module):
         _call(module, listener)
-    elif module not in _registered:
-        import wrapt
-
-        _registered.add(module)
-        wrapt.register_post_import_hook(_heard, module)
+    _finder.awaited.add(module)
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
 
 
 def forget(module: str, owner: str) -> None:
-    """Call nothing of `owner` for `module` any more; the hook stays in the import system and does nothing."""
-    _listeners.get(module, {}).pop(owner, None)
+    """Call nothing of `owner` for `module` any more; with the last listener the hook leaves the import system."""
+    listeners = _listeners.get(module, {})
+    listeners.pop(owner, None)
+    if not listeners:
+        _listeners.pop(module, None)
+        _finder.awaited.discard(module)
+    if not _finder.awaited and _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)
 
 
 def is_imported(module: str) -> bool:
@@ -40,11 +43,14 @@ def is_imported(module: str) -> bool:
     return found is not None and not getattr(spec, "_initializing", False)
 
 
-def _heard(module: ModuleType) -> None:
-    for listener in tuple(_listeners.get(module.__name__, {}).values()):
-        _call(module.__name__, listener)
+def _heard(module: str) -> None:
+    for listener in tuple(_listeners.get(module, {}).values()):
+        _call(module, listener)
 
 
 def _call(module: str, listener: Callable[[str], None]) -> None:
     with guarded(f"after the import of {module}"):
         listener(module)
+
+
+_finder = ListeningFinder(_heard)
