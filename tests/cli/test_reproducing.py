@@ -248,6 +248,52 @@ def test_a_child_run_is_reproduced_by_the_run_around_it(cli: Cli, project: Proje
     assert "part of run study" in gaps(answer, "run")
 
 
+def test_input_and_a_lock_file_outside_the_repository_are_looked_after(
+    cli: Cli, project: Project, tmp_path: Path
+) -> None:
+    """What was piped in is lost, and that is said; a small lock file is kept and put beside the checkout."""
+    (project.root / "requirements.txt").write_text("numpy\n")
+    project.commit()
+    subprocess.run(
+        [sys.executable, "train.py"], cwd=project.root / "code", input=b"yes\n", check=True, capture_output=True
+    )
+    answer = cli("reproduce", "--into", "again", "--json")
+    assert "standard input (a pipe)" in gaps(answer, "input")
+    assert answer.json["lock_file"]["name"] == "requirements.txt"
+    assert (tmp_path / "again" / ".reproduce" / "lock" / "requirements.txt").read_text() == "numpy\n"
+
+
+def test_packages_are_pinned_as_they_were_installed() -> None:
+    """From an index, a commit, an address, conda's build, the project itself, and a folder that nobody else has."""
+    from autotrack.reproducing.requirements import requirements_of
+    from autotrack.store.facets import Section
+
+    class Recorded:
+        environment = {  # noqa: RUF012
+            "packages": Section(
+                {
+                    "numpy": "2.0.1", "fork": "1.0", "wheel-of": "3.1", "from-conda": "4.0", "mine": "0.1",
+                    "other": "0.2", "torch": "2.13.0+cpu",
+                    "direct_urls": {
+                        "fork": "https://host/fork.git@" + "a" * 40, "wheel-of": "https://host/w-3.1.whl",
+                        "from-conda": "file:///home/conda/feedstock_root/x", "mine": "file:///repo/lib",
+                        "other": "file:///elsewhere",
+                    },
+                }
+            )
+        }  # fmt: skip
+        artifacts: tuple[Any, ...] = ()
+
+    found, missing = requirements_of(Recorded(), "/repo")  # type: ignore[arg-type]
+    assert found.lines == (
+        f"fork @ git+https://host/fork.git@{'a' * 40}", "from-conda==4.0", "-e ./lib", "numpy==2.0.1",
+        "# other==0.2: from file:///elsewhere", "torch==2.13.0+cpu", "wheel-of @ https://host/w-3.1.whl",
+    )  # fmt: skip
+    assert [gap.message.partition(": ")[2] for gap in missing] == [
+        "other 0.2 from file:///elsewhere", "torch 2.13.0+cpu",
+    ]  # fmt: skip
+
+
 def test_wrong_command_lines_are_refused(cli: Cli, runs: Path) -> None:
     """Options that contradict each other, and a run that is not there."""
     assert cli("reproduce", "--from", "x").code == 2

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import autotrack
+from autotrack.exceptions import UntrustedModelError
 
 SCRIPT = Path(__file__).with_name("mlflow_script.py")
 
@@ -79,6 +80,16 @@ def test_the_tutorial_is_one_run_with_everything(run: Callable[[str], Any]) -> N
     assert model.meta["flavors"] == ["python_function", "sklearn"]
     assert "inputs" in model.meta["signature"]
     assert "X" in [dataset.name for dataset in record.datasets]
+
+
+def test_a_model_that_mlflow_stored_can_be_loaded(run: Callable[[str], Any], finished: Path) -> None:
+    """Its own flavor loads it, for those who trust it."""
+    (record,) = autotrack.runs(experiment="MLflow Quickstart")
+    with pytest.raises(UntrustedModelError, match="trust=True"):
+        autotrack.load_model(f"runs:/{record.id}/iris_model")
+    loaded = autotrack.load_model(f"runs:/{record.id}/iris_model", trust=True)
+    assert type(loaded).__name__ == "LogisticRegression"
+    assert loaded.get_params()["random_state"] == 8888
 
 
 def test_everything_that_is_logged_in_a_run_arrives_once(run: Callable[[str], Any]) -> None:

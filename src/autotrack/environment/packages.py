@@ -22,6 +22,7 @@ LOCK_FILES = (
     "uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock", "pixi.lock", "conda-lock.yml",
     "conda-lock.yaml", "requirements.lock", "requirements.txt", "environment.yml", "environment.yaml",
 )  # fmt: skip
+LARGEST_LOCK = 128 << 10  # bytes that are searched for secrets beside the training
 _FOLDER = re.compile(r"(?P<name>[A-Za-z0-9][\w.]*)-(?P<version>\d[^-]*)\.dist-info")
 _SEPARATORS = re.compile(r"[-_.]+")
 
@@ -30,7 +31,8 @@ def gather(folder: Path, path: Sequence[str] | None = None) -> Facts:
     """The version of every distribution on `path` (`sys.path`) by normalised name ("scikit-learn").
 
     Beside them, under names that no distribution can have: `lock_file`, the nearest one from `folder` upwards to the
-    root of its repository, and `direct_urls` of what was not installed from an index (a checkout, a commit).
+    root of its repository, and `direct_urls` of what was not installed from an index (a checkout, a commit). The
+    content of a small lock file is the file `packages/<its name>`.
     """
     versions: dict[str, str] = {}
     urls: dict[str, str] = {}
@@ -45,10 +47,14 @@ def gather(folder: Path, path: Sequence[str] | None = None) -> Facts:
     data: dict[str, object] = dict(sorted(versions.items()))
     if urls:
         data["direct_urls"] = urls
-    lock = _lock_file(folder)
-    if lock:
+    files: dict[str, bytes] = {}
+    found = _lock_file(folder)
+    if found:
+        lock, content = found
         data["lock_file"] = lock
-    return Facts(data)
+        if len(content) <= LARGEST_LOCK:
+            files[f"packages/{lock['name']}"] = content
+    return Facts(data, files)
 
 
 def _distributions(path: Sequence[str]) -> Iterator[tuple[str, str, str]]:
@@ -99,14 +105,15 @@ def _direct_url(metadata: str) -> str | None:
     return f"{url}@{commit}" if commit else url
 
 
-def _lock_file(folder: Path) -> dict[str, str] | None:
+def _lock_file(folder: Path) -> tuple[dict[str, str], bytes] | None:
     for place in (folder, *folder.parents):
         for name in LOCK_FILES:
             try:
                 content = (place / name).read_bytes()
             except OSError:
                 continue
-            return {"name": name, "path": str(place / name), "digest": hashlib.sha256(content).hexdigest()}
+            digest = hashlib.sha256(content).hexdigest()
+            return {"name": name, "path": str(place / name), "digest": digest}, content
         if (place / ".git").exists():
             return None
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +43,7 @@ def gather(script: Path | None, environment: Mapping[str, str] | None = None) ->
         "python": ".".join(map(str, sys.version_info[:3])),
         "implementation": sys.implementation.name,
         "executable": sys.executable,
+        "stdin": _standard_input(),
         "env": variables(os.environ if environment is None else environment),
     }
     if sys.prefix != sys.base_prefix:
@@ -103,6 +105,19 @@ def _distribution() -> str:
         return ""
     values = dict(line.split("=", 1) for line in lines if "=" in line)
     return values.get("PRETTY_NAME", "").strip("\"'")
+
+
+def _standard_input() -> str | None:
+    """What the program may read from: a "terminal", "pipe" or "file"; None if there is nothing to read."""
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return None
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        return "pipe"
+    if stat.S_ISREG(mode):
+        return "file"
+    return "terminal" if os.isatty(0) else None
 
 
 def _current_folder() -> str | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import tempfile
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from autotrack.exceptions import (
 from autotrack.models.saving import META
 from autotrack.models.skops_file import HARMLESS
 
+MLFLOW = "MLmodel"
 _URI = "runs:/"
 
 
@@ -41,6 +44,8 @@ def load_model(
     """
     files = _files(source, get_record)
     if meta is None:
+        if META not in files and MLFLOW in files:
+            return _from_mlflow(files, source, trust)
         if META not in files:
             raise NotFoundError(f"{_shown(source)} holds no saved model: there is no {META}")
         meta = json.loads(files[META])
@@ -116,6 +121,28 @@ def _from_pickle(data: bytes, meta: Mapping[str, Any], source: Any, trust: bool)
     import pickle
 
     return pickle.Unpickler(io.BytesIO(data)).load()
+
+
+def _from_mlflow(files: Mapping[str, bytes], source: Any, trust: bool) -> Any:
+    """A model as MLflow stores it: what its own flavor loads, which is what was logged."""
+    if not trust:
+        raise UntrustedModelError(
+            f"{_shown(source)} was stored by MLflow: loading it may run code; "
+            "if you know where it comes from, pass trust=True"
+        )
+    try:
+        from mlflow.models import Model
+    except ImportError as error:
+        raise MissingDependencyError("mlflow", "mlflow", "loading a model that MLflow stored") from error
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in files.items():
+            target = Path(folder, name)
+            if not target.resolve().is_relative_to(Path(folder).resolve()):
+                raise IntegrityError(f"{_shown(source)} has a file outside its folder: {name}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        flavors = [name for name in Model.load(folder).flavors if name != "python_function"]
+        return import_module(f"mlflow.{flavors[0] if flavors else 'pyfunc'}").load_model(folder)
 
 
 def _shown(source: Any) -> str:

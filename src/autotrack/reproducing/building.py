@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from autotrack.environment import git as git_state
@@ -159,7 +159,8 @@ def _write_notes(planned: Reproduction, into: Path) -> tuple[Path, Path]:
     requirements.write_text(planned.requirements.text, encoding="utf-8")
     lock = planned.requirements.lock
     if lock is not None and lock.content is not None:
-        (notes / lock.name).write_bytes(lock.content.read())
+        (notes / "lock").mkdir()
+        (notes / "lock" / PurePath(lock.name).name).write_bytes(lock.content.read())
     remarks = [f"run {planned.run_name} ({planned.run_id}), {planned.python}", *map(str, planned.gaps)]
     lines = [f"# {' '.join(remark.split())}" for remark in remarks]
     lines += ['cd "$(dirname "$0")/.."', f"cd {shlex.quote(planned.command.folder)}", planned.command.line]
