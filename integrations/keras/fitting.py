@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotrack._guard import guarded
+from autotrack.checkpoints import Checkpoints
 from autotrack.integrations.keras import data, ending, model_facts, saving
 from autotrack.integrations.keras.calls import Call
 from autotrack.integrations.keras.measuring import Epochs, current_rate
 from autotrack.integrations.keras.options import KerasOptions
+from autotrack.integrations.keras.tuning import current_trial
 from autotrack.neural import ownership
 from autotrack.neural.pace import Stopwatch, report_capture
-from autotrack.run import how_it_ended
+from autotrack.run import Run, how_it_ended
 from autotrack.starting import Training, begin_training
 
 _last: weakref.WeakKeyDictionary[Any, Fit] = weakref.WeakKeyDictionary()
@@ -29,24 +31,29 @@ class Fit:
         self.training: Training | None = None
         self.data = data.Parts()
         self.epochs: Epochs | None = None
+        self.checkpoints: Checkpoints | None = None
         self._options = options
         self._call = Call()
         self._heard: Any = None
         self._reporter: Any = None
+        self._resumed = False
         self._inner: dict[str, int] = {}
         self.evaluations = 0
         self._stop = ending.Stop()
+        self._trial: Run | None = None
         self._charge: ownership.Charge | None = None
         self._stopwatch = Stopwatch()
 
     def begin(self, call: Call | None) -> None:
         """Open the training and record what it is given, before training can change any of it."""
         kind, options = type(self.model), self._options
+        self._trial = current_trial()
         self._charge = ownership.take("keras")
         training = self.training = begin_training(
             kind.__name__, "keras", run_name=options.name, experiment=options.experiment, tags=options.tags,
-            run=options.run, params={"model.class": kind.__qualname__, "model.module": kind.__module__},
+            run=self._trial or options.run, params={"model.class": kind.__qualname__, "model.module": kind.__module__},
         )  # fmt: skip
+        self.checkpoints = Checkpoints(training, "none" if self._trial is not None else options.checkpoints)
         if call is None:
             training.report(
                 "capture", "a loop calls the callbacks by itself: there are no arguments of fit", level="info"
@@ -88,6 +95,12 @@ class Fit:
         name = type(model).__name__
         self._inner[name] = self._inner.get(name, 0) + 1
 
+    def goes_on(self, earlier_run: str) -> None:
+        """A backup of an earlier training was restored; `earlier_run` wrote it, if that is known."""
+        self._resumed = True
+        if self.training is not None and earlier_run and earlier_run != self.training.id:
+            self.training.set_tag("resumed_from", earlier_run)
+
     def training_begins(self, params: Mapping[str, Any]) -> None:
         """All is built and restored: record the model, how it was compiled, and the plan."""
         training = self.training
@@ -97,6 +110,8 @@ class Fit:
         self.epochs.begin(first, params.get("steps"))
         with guarded("the plan of a training"):
             training.log_params(model_facts.plan(self.model, params, first, self._batch_size()))
+            if self._resumed:
+                training.log_params({"resumed.epoch": first})
         model_facts.record(training, self.model)
         with guarded("the callbacks of a training"):
             training.log_params(ending.callback_params(self._others()))
@@ -124,7 +139,7 @@ class Fit:
             if training is not None:
                 with self._stopwatch, guarded("the results of a fit"):
                     training.log_params({"end": self._stop.facts(self.model, self._others(), self.epochs)})
-                if self._options.log_models:
+                if self._options.log_models and self._trial is None:
                     with self._stopwatch, guarded("saving the model"):
                         saving.keep_model(training, self.model)
                 with guarded("what was not recorded"):
@@ -166,6 +181,10 @@ class Fit:
     def _end(self, status: Any, error: BaseException | None = None) -> None:
         self.active = False
         self.data.let_go()
+        checkpoints, self.checkpoints = self.checkpoints, None
+        if checkpoints is not None:
+            with guarded("the checkpoints of a training"):
+                checkpoints.finish()
         self._call = Call()
         if self._charge is not None:
             self._charge.release()

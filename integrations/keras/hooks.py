@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 from autotrack._guard import guarded
 from autotrack.collector import recording_allowed
 from autotrack.instrument.patching import Patches
+from autotrack.integrations.keras.batch_loops import BatchLoop, loop_of
 from autotrack.integrations.keras.calls import Call, bound_call
+from autotrack.integrations.keras.checkpointing import BackupLoaded, BackupSaved, ModelSaved
 from autotrack.integrations.keras.evaluating import Evaluation
 from autotrack.integrations.keras.fitting import Fit
 from autotrack.integrations.keras.options import KerasOptions
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
 FIT = "keras.fit"
 EVALUATE = "keras.evaluate"
+TRAIN_ON_BATCH = "keras.train_on_batch"
+MODEL_SAVED = "keras.model_saved"
+BACKUP_SAVED = "keras.backup_saved"
+BACKUP_LOADED = "keras.backup_loaded"
 TRAIN_BEGIN = "keras.train_begin"
 TRAIN_END = "keras.train_end"
 EPOCH_END = "keras.epoch_end"
@@ -71,7 +77,11 @@ def _tidy() -> None:
 
 def _install() -> None:
     keras: Any = sys.modules["keras"]
-    for name, key, observer in (("fit", FIT, _on_fit), ("evaluate", EVALUATE, _on_evaluate)):
+    for name, key, observer in (
+        ("fit", FIT, _on_fit),
+        ("evaluate", EVALUATE, _on_evaluate),
+        ("train_on_batch", TRAIN_ON_BATCH, _on_train_on_batch),
+    ):
         _patches.observe(key, observer)
         function = next(vars(parent)[name] for parent in keras.Model.__mro__ if name in vars(parent))
         if _patches.function(function, key):
@@ -84,6 +94,13 @@ def _install() -> None:
     ):
         _patches.observe(key, heard)
         _patches.method(keras.callbacks.CallbackList, name, key)
+    for kind, name, key, writes in (
+        (keras.callbacks.ModelCheckpoint, "_save_model", MODEL_SAVED, _on_model_saved),
+        (keras.callbacks.BackupAndRestore, "_save_model", BACKUP_SAVED, _on_backup_saved),
+        (keras.callbacks.BackupAndRestore, "_load_model", BACKUP_LOADED, _on_backup_loaded),
+    ):
+        _patches.observe(key, writes)
+        _patches.method(kind, name, key)
 
 
 def _chosen(callbacks: Any) -> KerasOptions | None:
@@ -92,10 +109,12 @@ def _chosen(callbacks: Any) -> KerasOptions | None:
     if ours is not None:
         options: KerasOptions = ours.options
         return options if recording_allowed(automatic=False) else None
-    if _integrations and recording_allowed():
-        chosen = _integrations[-1].options
-        return chosen if isinstance(chosen, KerasOptions) else KerasOptions()
-    return None
+    return _autolog_options() if _integrations and recording_allowed() else None
+
+
+def _autolog_options() -> KerasOptions:
+    chosen = _integrations[-1].options if _integrations else None
+    return chosen if isinstance(chosen, KerasOptions) else KerasOptions()
 
 
 def _is_ours(callback: Any) -> bool:
@@ -216,3 +235,34 @@ def _on_test_end(wrapped: Any, heard: Any, args: tuple[Any, ...], kwargs: Mappin
     evaluation = _evaluation.get()
     if evaluation is not None:
         evaluation.heard(getattr(heard, "_model", None), args[0] if args else kwargs.get("logs"))
+
+
+def _on_train_on_batch(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> BatchLoop | None:
+    fit = _fit.get()
+    if not _integrations or not args or (fit is not None and fit.active) or not recording_allowed():
+        return None
+    return loop_of(args[0], _autolog_options())
+
+
+def _on_model_saved(wrapped: Any, callback: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ModelSaved | None:
+    fit = _fit.get()
+    if fit is None or fit.checkpoints is None or fit.epochs is None:
+        return None
+    given = {**dict(zip(("epoch", "batch", "logs"), args, strict=False)), **kwargs}
+    return ModelSaved(fit.checkpoints, fit.epochs, callback, given)
+
+
+def _on_backup_saved(
+    wrapped: Any, callback: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> BackupSaved | None:
+    fit = _fit.get()
+    if fit is None or fit.training is None or fit.checkpoints is None or fit.epochs is None:
+        return None
+    return BackupSaved(fit.training, fit.checkpoints, fit.epochs, callback)
+
+
+def _on_backup_loaded(
+    wrapped: Any, callback: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> BackupLoaded | None:
+    fit = _fit.get()
+    return BackupLoaded(callback, fit.goes_on) if fit is not None and fit.active else None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import ClassVar
 
+from autotrack.instrument.hooks import forget, when_imported
 from autotrack.integrations.base import Integration, Options
 from autotrack.integrations.keras import hooks
 from autotrack.integrations.keras.options import KerasOptions
+from autotrack.integrations.keras.tuning import TunerHooks
+
+TUNER = "keras_tuner"
 
 
 class KerasIntegration(Integration):
@@ -18,10 +23,20 @@ class KerasIntegration(Integration):
     options_type: ClassVar[type[Options]] = KerasOptions
 
     def install(self) -> None:
-        """Observe Keras' trainer and its list of callbacks."""
+        """Observe Keras' trainer and its list of callbacks, and KerasTuner's tuners once they are imported."""
         hooks.hold(self)
+        when_imported(TUNER, type(self).__name__, self._install_tuner)
 
     def uninstall(self) -> None:
         """Put Keras' classes back as they were, unless a callback of the user's still needs the hooks."""
+        forget(TUNER, type(self).__name__)
         hooks.release(self)
         super().uninstall()
+
+    def _install_tuner(self, module: str) -> None:
+        tuner = sys.modules[module].Tuner
+        base = next(kind for kind in tuner.__mro__ if "search" in vars(kind))
+        TunerHooks(self.patches, self._tuner_options).install(base)
+
+    def _tuner_options(self) -> KerasOptions:
+        return self.options if isinstance(self.options, KerasOptions) else KerasOptions()

@@ -59,6 +59,11 @@ class Epochs:
         """The step of what is recorded now, at the end of an epoch or after it."""
         return self._epoch if self._every is None else max(self._offset + self._last_batch, 0)
 
+    @property
+    def epoch(self) -> int:
+        """The epoch that is under way, or was the last, as Keras counts it."""
+        return self._epoch
+
     def reached(self) -> dict[str, Any]:
         """How far training got: whole epochs, and the step of the last row."""
         return {"epochs": self.ended, "step": self.step}

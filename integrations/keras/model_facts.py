@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.starting import Training
+from autotrack.recorder import Recorder
 
 MOST_LAYERS = 2000
 MOST_SHAPES = 5
@@ -43,7 +43,7 @@ def plan(model: Any, params: Mapping[str, Any], first_epoch: int, batch_size: in
     return {key: value for key, value in found.items() if value is not None}
 
 
-def record(training: Training, model: Any) -> None:
+def record(training: Recorder, model: Any) -> None:
     """Record the model and how it was compiled; what cannot be told is named in the capture report."""
     with guarded("how the model was compiled"):
         _record_compiled(training, model)
@@ -53,7 +53,7 @@ def record(training: Training, model: Any) -> None:
         _record_config(training, model)
 
 
-def _record_compiled(training: Training, model: Any) -> None:
+def _record_compiled(training: Recorder, model: Any) -> None:
     try:
         config = model.get_compile_config()
     except Exception as error:  # noqa: BLE001 - parts of the user's own decide what their configs are
@@ -71,7 +71,7 @@ def _record_compiled(training: Training, model: Any) -> None:
     training.log_params(left, origin="default")
 
 
-def _record_optimizer(training: Training, optimizer: Any, config: dict[str, Any]) -> None:
+def _record_optimizer(training: Recorder, optimizer: Any, config: dict[str, Any]) -> None:
     """`optimizer.*`, and `scheduler.*` if the learning rate follows a schedule."""
     kind = type(optimizer)
     label, rate = config.pop("name", None), config.get("learning_rate")
@@ -130,7 +130,7 @@ def flat_config(value: Any) -> Any:
     return value
 
 
-def _record_layers(training: Training, model: Any) -> None:
+def _record_layers(training: Recorder, model: Any) -> None:
     layers = [layer for layer in model._flatten_layers(include_self=False) if type(layer).__name__ != "InputLayer"]
     own = _own_sizes(model, layers)
     shown = layers[:MOST_LAYERS]
@@ -192,7 +192,7 @@ def _shapes(nodes: Any) -> Iterator[tuple[Any, ...]]:
             yield tuple(tensor.shape)
 
 
-def _record_config(training: Training, model: Any) -> None:
+def _record_config(training: Recorder, model: Any) -> None:
     keras: Any = sys.modules["keras"]
     try:
         config = keras.saving.serialize_keras_object(model)

@@ -1,0 +1,80 @@
+"""Loops of `train_on_batch`: each call is a row of the run that is open, or of one that is opened for them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from autotrack.collector import active_run
+from autotrack.integrations.keras import model_facts
+from autotrack.integrations.keras.options import KerasOptions
+from autotrack.run import Run
+from autotrack.starting import start_run
+
+_loops: weakref.WeakKeyDictionary[Any, BatchLoop] = weakref.WeakKeyDictionary()
+
+
+class BatchLoop:
+    """The batches that one model was trained on, call by call, in one run."""
+
+    def __init__(self, model: Any, run: Run, options: KerasOptions) -> None:
+        self.run = run
+        self._model = weakref.ref(model)
+        self._every = options.batches_per_row or 1
+        self._count = 0
+        others = sum(loop.run is run for loop in _loops.values())
+        self._prefix = f"train/{model.name}/" if others else "train/"
+        self._names: dict[int, list[str]] = {}
+        if not others:
+            kind = type(model)
+            run.log_params({"model.class": kind.__qualname__, "model.module": kind.__module__})
+            model_facts.record(run, model)
+        run.report("capture", f"keras: train_on_batch of {type(model).__name__} is recorded call by call", level="info")
+
+    def returned(self, result: Any) -> None:
+        """A batch was trained on: `result` is the loss, a list with the metrics, or a mapping of both."""
+        step = self._count
+        self._count += 1
+        if (step + 1) % self._every:
+            return
+        values = (
+            result if isinstance(result, Mapping) else dict(zip(self._named(result), _listed(result), strict=False))
+        )
+        numbers = {self._prefix + name: value for name, value in values.items() if _is_number(value)}
+        if numbers:
+            self.run.log(numbers, step)
+
+    def raised(self, error: BaseException) -> None:
+        """It is the user's loop: whether it goes on is not known."""
+
+    def _named(self, result: Any) -> list[str]:
+        count = len(_listed(result))
+        if count not in self._names:
+            model = self._model()
+            names: list[str] = []
+            for metric in model.metrics if model is not None else ():
+                inner = getattr(metric, "metrics", None)
+                names += [one.name for one in inner] if isinstance(inner, list) and inner else [metric.name]
+            self._names[count] = names if len(names) == count else [f"output.{place}" for place in range(count)]
+        return self._names[count]
+
+
+def loop_of(model: Any, options: KerasOptions) -> BatchLoop:
+    """The loop that a call of `train_on_batch` belongs to."""
+    loop = _loops.get(model)
+    run = active_run()
+    if loop is None or not loop.run.is_open or (run is not None and run is not loop.run):
+        if run is None:
+            run = start_run()
+            run.implicit = True
+        loop = _loops[model] = BatchLoop(model, run, options)
+    return loop
+
+
+def _listed(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, (list, tuple)) else [result]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) or (hasattr(value, "dtype") and getattr(value, "size", 0) == 1)

@@ -1,0 +1,100 @@
+"""The files that Keras' own callbacks write while a model is trained: `ModelCheckpoint` and `BackupAndRestore`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from autotrack._guard import guarded
+from autotrack.checkpoints import Checkpoints
+from autotrack.collector import Collector, collector
+from autotrack.integrations.keras.measuring import Epochs, metric_name
+from autotrack.starting import Training
+
+
+class ModelSaved:
+    """One call in which `ModelCheckpoint` may write a file: whether it did is told from the file itself."""
+
+    def __init__(self, kept: Checkpoints, epochs: Epochs, callback: Any, given: Mapping[str, Any]) -> None:
+        self._kept = kept
+        self._epochs = epochs
+        self._callback = callback
+        self._epoch = given.get("epoch")
+        self._logs = given.get("logs") or {}
+        self._path = str(callback._get_file_path(self._epoch, given.get("batch"), self._logs))
+        self._before = _looks(self._path)
+
+    def returned(self, result: Any) -> None:
+        callback, path = self._callback, self._path
+        if _looks(path) in (None, self._before):
+            return
+        mode = callback.mode if callback.mode in ("min", "max") else None
+        if mode is None and callback.monitor_op is not None:
+            mode = {"less": "min", "greater": "max"}.get(getattr(callback.monitor_op, "__name__", ""))
+        score = self._logs.get(callback.monitor)
+        score = score if isinstance(score, (int, float)) else None
+        with self._epochs.stopwatch:
+            self._kept.saved(
+                path, step=self._epochs.step, epoch=self._epoch, score=score,
+                monitor=metric_name(callback.monitor), mode=mode if score is not None else None,
+                best=True if callback.save_best_only else None,
+            )  # fmt: skip
+
+    def raised(self, error: BaseException) -> None:
+        """What was not written is not recorded."""
+
+
+class BackupSaved:
+    """One call in which `BackupAndRestore` writes its files anew."""
+
+    def __init__(self, training: Training, kept: Checkpoints, epochs: Epochs, callback: Any) -> None:
+        self._training = training
+        self._kept = kept
+        self._epochs = epochs
+        self._callback = callback
+
+    def returned(self, result: Any) -> None:
+        with self._epochs.stopwatch, guarded("recording a backup"):
+            self._kept.saved(
+                str(self._callback.backup_dir), step=self._epochs.step, epoch=self._epochs.epoch, last=False
+            )
+            note = _note_of(self._training._collector, self._callback)
+            note.parent.mkdir(exist_ok=True)
+            note.write_text(self._training.id)
+
+    def raised(self, error: BaseException) -> None:
+        """What was not written is not recorded."""
+
+
+class BackupLoaded:
+    """One call in which `BackupAndRestore` may find a backup and go on from it."""
+
+    def __init__(self, callback: Any, found: Callable[[str], None]) -> None:
+        self._callback = callback
+        self._found = found
+
+    def returned(self, result: Any) -> None:
+        callback = self._callback
+        if os.path.exists(callback._weights_path) and os.path.exists(callback._training_metadata_path):
+            note = _note_of(collector(), callback)
+            self._found(note.read_text() if note.exists() else "")
+
+    def raised(self, error: BaseException) -> None:
+        """The training will say so."""
+
+
+def _note_of(owner: Collector, callback: Any) -> Path:
+    """Where we note whose backup lies in a folder: nothing of ours goes into the folder itself."""
+    folder = os.path.abspath(str(callback.backup_dir))
+    return owner.place.path / "backups" / hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
+
+
+def _looks(path: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
