@@ -12,6 +12,8 @@ Everything is loaded when it is first used: importing autotrack costs millisecon
 
 from __future__ import annotations
 
+from autotrack.instrument import names as _names
+
 TYPE_CHECKING = False  # as type checkers know it; `typing` is more to load than all that is here
 if TYPE_CHECKING:
     from typing import Any
@@ -77,3 +79,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])
+
+
+_names.offer()

@@ -100,6 +100,11 @@ def is_on(name: str) -> bool:
     return name in _on
 
 
+def is_active(name: str) -> bool:
+    """Whether the integration `name` is switched on and hooked into its framework, so that trainings are recorded."""
+    return name in _installed
+
+
 def states() -> list[IntegrationState]:
     """How each known integration stands, by name; imports no framework and warns of nothing."""
     with warnings.catch_warnings():

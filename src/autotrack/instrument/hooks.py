@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 from autotrack._guard import guarded
 from autotrack.instrument.finder import ListeningFinder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _listeners: dict[str, dict[str, Callable[[str], None]]] = {}
 
