@@ -9,10 +9,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotrack import collector as collector_module
 from autotrack._guard import guarded
@@ -33,6 +33,9 @@ from autotrack.exceptions import InvalidValueError
 from autotrack.journal.writer import RowPacker
 from autotrack.recorder import Recorder
 from autotrack.values import as_number, checked_key
+
+if TYPE_CHECKING:
+    from autotrack.neural.loops import Watching
 
 _now = time.time
 _letters = {float: "d", int: "q", bool: "q"}
@@ -231,6 +234,8 @@ class Run(MetricRecorder):
         self._owned = owned
         self._finishing = threading.Lock()
         self._trainings = 0
+        self.loop: Any = None  # the plain training loop that was seen in it
+        self.last_words: list[Callable[[], None]] = []  # what is yet to be said when it ends
 
     @property
     def is_open(self) -> bool:
@@ -267,6 +272,18 @@ class Run(MetricRecorder):
             self._trainings += 1
             return self._trainings
 
+    def watch(self, model: Any, optimizer: Any = None, *, every: int | None = None) -> Watching:
+        """Record a torch model and its optimizers, then the norms of its gradients and weights as it trains.
+
+        `optimizer` is one or a list of them; without it, those that are seen training a part of the model. Every
+        `every` optimizer steps, by default 100, norms become metrics `gradients/…` and `weights/…`, and histograms
+        media, at the step of the optimizer; 0 leaves them out. `remove()` on what is returned, or leaving it as a
+        `with` block, ends the watching. Nothing of the training is changed.
+        """
+        from autotrack.neural.loops import watch
+
+        return watch(self, model, optimizer, every)
+
     def finish(
         self,
         status: FinalStatus = "finished",
@@ -286,6 +303,9 @@ class Run(MetricRecorder):
             if not self.is_open:
                 return
             self.status = status
+        for say in self.last_words:
+            with guarded("the last words of a run"):
+                say()
         with guarded("reading metrics from the GPU"):
             self._collector.deferred.drain(wait=True)
         if isinstance(failure, BaseException):

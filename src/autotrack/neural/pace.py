@@ -46,6 +46,11 @@ class Pace:
         self.restart()
         return rates
 
+    @property
+    def seconds(self) -> float:
+        """How long it counts already."""
+        return _now() - self._since
+
     def restart(self) -> None:
         """Count from now: what came before, such as a validation, is not training."""
         self._since = _now()

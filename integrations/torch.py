@@ -1,0 +1,161 @@
+"""Plain PyTorch loops: their optimizers, schedulers and the files that they save, with nothing else of them changed.
+
+In an open run, or under `autotrack run`, an optimizer is recorded when it first steps, a scheduler when it does, the
+learning rates as they change. What is trained by Lightning, transformers or Keras is left to their integrations.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from autotrack.checkpoints import Checkpoints
+from autotrack.collector import active_run, recording_allowed
+from autotrack.integrations.base import Integration, Options
+from autotrack.neural import loops
+from autotrack.neural.ownership import training_in_charge
+from autotrack.run import Run
+
+SCHEDULER = "torch.scheduler.step"
+SAVE = "torch.save"
+
+
+@dataclass(frozen=True)
+class TorchOptions(Options):
+    """`log_every` is the number of optimizer steps between two looks at the learning rates, by default 10."""
+
+
+class TorchIntegration(Integration):
+    """Records optimizers, schedulers and saved state of loops that people write themselves."""
+
+    watches: ClassVar[tuple[str, ...]] = ("torch",)
+    distribution: ClassVar[str] = "torch"
+    requires: ClassVar[str] = ">=2.0"
+    options_type: ClassVar[type[Options]] = TorchOptions
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self._inside = threading.local()
+        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def install(self) -> None:
+        """Hear of the steps of optimizers and schedulers, and of `torch.save`."""
+        import torch
+        from torch.optim import lr_scheduler
+
+        loops.listen(self, self._loop)
+        self.patches.observe(SCHEDULER, self._on_scheduler)
+        for name in ("LRScheduler", "_LRScheduler", "ReduceLROnPlateau"):
+            for kind in _with_descendants(getattr(lr_scheduler, name, None)):
+                self.patches.method(kind, "step", SCHEDULER)
+        self.patches.observe(SAVE, self._on_save)
+        save: Any = torch.save
+        self.patches.function(save, SAVE)
+
+    def uninstall(self) -> None:
+        """Remove the hook and the patches."""
+        super().uninstall()
+        loops.forget_finder()
+        loops.unlisten(self)
+
+    def _loop(self) -> loops.Loop | None:
+        """The loop of the run that a step belongs to now."""
+        if not recording_allowed():
+            return None
+        run = active_run()
+        if run is None or run.is_silent:
+            return None
+        every = self.options.log_every
+        return loops.loop_of(run, every if isinstance(every, int) else loops.EVERY)
+
+    def _on_scheduler(
+        self, wrapped: Any, scheduler: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> _SchedulerStep | None:
+        depth = getattr(self._inside, "depth", 0)
+        if depth == 0 and scheduler in self._seen:
+            return None
+        self._inside.depth = depth + 1
+        return _SchedulerStep(self, scheduler)
+
+    def _stepped(self, scheduler: Any) -> None:
+        """Record a scheduler that has stepped, unless it is inside another one or is just being made."""
+        if self._inside.depth or getattr(scheduler, "last_epoch", 1) < 1:
+            return
+        loop = loops.known_loop(getattr(scheduler, "optimizer", None) or _first_optimizer(scheduler))
+        if loop is not None:
+            self._seen.add(scheduler)
+            loop.take_scheduler(scheduler)
+
+    def _on_save(self, wrapped: Any, _: None, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Saved | None:
+        what, where = args[:2]
+        if not isinstance(where, (str, os.PathLike)) or training_in_charge() is not None or not _is_state(what):
+            return None
+        run = active_run()
+        if run is None or run.loop is None or not recording_allowed():
+            return None
+        return _Saved(self, run, os.fspath(where))
+
+    def _saved(self, run: Run, path: str) -> None:
+        loop = run.loop
+        if loop.checkpoints is None:
+            loop.checkpoints = Checkpoints(run, self.options.checkpoints)
+            run.last_words.append(loop.checkpoints.finish)
+        called_best = "best" in os.path.basename(path).lower()
+        loop.checkpoints.saved(path, step=loop.present_step, best=called_best, last=False if called_best else None)
+
+
+class _SchedulerStep:
+    """Waits for the end of a scheduler's step; those of schedulers inside it happen meanwhile."""
+
+    def __init__(self, owner: TorchIntegration, scheduler: Any) -> None:
+        self._owner = owner
+        self._scheduler = scheduler
+
+    def returned(self, result: Any) -> None:
+        self._owner._inside.depth -= 1
+        self._owner._stepped(self._scheduler)
+
+    def raised(self, error: BaseException) -> None:
+        self._owner._inside.depth -= 1
+
+
+class _Saved:
+    """Waits for the end of `torch.save`."""
+
+    def __init__(self, owner: TorchIntegration, run: Run, path: str) -> None:
+        self._owner = owner
+        self._run = run
+        self._path = path
+
+    def returned(self, result: Any) -> None:
+        self._owner._saved(self._run, self._path)
+
+    def raised(self, error: BaseException) -> None:
+        """Nothing that could be kept was written."""
+
+
+def _is_state(what: Any) -> bool:
+    """Whether it looks like the state of a training: a module, or a mapping that holds tensors or other mappings."""
+    torch = sys.modules["torch"]
+    if isinstance(what, torch.nn.Module):
+        return True
+    return isinstance(what, Mapping) and any(
+        isinstance(value, (torch.Tensor, Mapping, torch.nn.Module)) for value in list(what.values())[:1000]
+    )
+
+
+def _first_optimizer(scheduler: Any) -> Any:
+    inner = getattr(scheduler, "_schedulers", None) or [None]
+    return getattr(inner[0], "optimizer", None)
+
+
+def _with_descendants(kind: Any) -> Iterator[type]:
+    if kind is not None:
+        yield kind
+        for child in type.__subclasses__(kind):
+            yield from _with_descendants(child)

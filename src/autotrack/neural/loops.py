@@ -1,0 +1,329 @@
+"""Training loops that people write themselves in PyTorch: seen by the steps of their optimizers.
+
+One hook of torch's own is called after each step of any optimizer, as long as somebody listens: a model that is
+watched, or autolog. It decides nothing about the loop and changes nothing in it. A step at which nothing is to be
+recorded costs about a microsecond.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from autotrack._guard import guarded
+from autotrack.neural import modules, optimizers
+from autotrack.neural.ownership import training_in_charge
+from autotrack.neural.pace import Pace, Stopwatch, report_capture
+from autotrack.neural.watching import Watcher
+
+if TYPE_CHECKING:
+    from autotrack.run import Run
+
+EVERY = 10
+RATES_EVERY = 5.0  # seconds between two looks at the pace
+LATER = 100
+NEVER = sys.maxsize
+_OURS = ("train/learning_rate", "train/steps_per_second", "system/", "gradients/", "weights/")
+_DRIVERS = ("lightning.pytorch.", "pytorch_lightning.", "transformers.trainer", "keras.src.")
+_MOST_FRAMES = 60
+
+
+class _Known:
+    """What is remembered of an optimizer: how often it has stepped, and at which step to look again."""
+
+    __slots__ = ("due", "foreign", "loop", "steps", "watched")
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.due = 0
+        self.loop: Loop | None = None
+        self.watched: list[Watching] | None = None  # not yet found out
+        self.foreign: bool | None = None
+
+
+class Loop:
+    """The loop of a run, from the first optimizer step in it to the end of the run."""
+
+    def __init__(self, run: Run, every: int = EVERY) -> None:
+        self.every = max(1, every)
+        self.steps = 0
+        self.checkpoints: Any = None  # of the files that it saves, once there is one
+        self._run = weakref.ref(run)
+        self._optimizers: list[weakref.ref[Any]] = []
+        self._schedulers: list[weakref.ref[Any]] = []
+        self._first: _Known | None = None
+        self._rates: dict[str, Any] = {}
+        self._pace = Pace()
+        self._looked = 0
+        self._concluded = False
+        self._process = os.getpid()
+        self.stopwatch = Stopwatch()
+
+    @property
+    def run(self) -> Run | None:
+        """The run; None if it is gone."""
+        return self._run()
+
+    @property
+    def optimizers(self) -> list[Any]:
+        """Those that have stepped and are still there, in the order of their first step."""
+        return [found for one in self._optimizers if (found := one()) is not None]
+
+    @property
+    def present_step(self) -> int | None:
+        """The number of the latest step of the first optimizer; None before it."""
+        known = self._first
+        return known.steps - 1 if known is not None and known.loop is self and known.steps else None
+
+    def take(self, optimizer: Any) -> None:
+        """Record an optimizer that is new in this loop: the second one makes all of them numbered."""
+        run = self.run
+        if run is None or any(one() is optimizer for one in self._optimizers):
+            return
+        self._optimizers.append(weakref.ref(optimizer))
+        self._first = self._first or _known.setdefault(optimizer, _Known())
+        optimizers.record_optimizers(run, self.optimizers)
+
+    def take_scheduler(self, scheduler: Any) -> None:
+        """Record a scheduler that is new in this loop."""
+        run = self.run
+        if run is None or any(one() is scheduler for one in self._schedulers):
+            return
+        self._schedulers.append(weakref.ref(scheduler))
+        optimizers.record_schedulers(run, [found for one in self._schedulers if (found := one()) is not None])
+
+    def stepped(self, optimizer: Any, step: int) -> None:
+        """Record the learning rates after step number `step` if they have changed, and the pace now and then."""
+        run = self.run
+        if run is None or not self._optimizers or self._optimizers[0]() is not optimizer:
+            return
+        self.steps = step + 1
+        self._pace.step(steps=step + 1 - self._looked)
+        self._looked = step + 1
+        rates = optimizers.learning_rates(self.optimizers)
+        row = dict(rates) if _differ(rates, self._rates) else {}
+        self._rates = rates
+        if self._pace.seconds >= RATES_EVERY:
+            row.update(self._pace.rates())
+        if row:
+            run.log(row, step)
+
+    def conclude(self) -> None:
+        """Say how the loop was captured, and whether it logged any metric of its own. Only once."""
+        run = self.run
+        if run is None or self._concluded or os.getpid() != self._process:
+            return
+        self._concluded = True
+        last = self.present_step
+        if last is not None:
+            self.steps = last + 1
+            first = self._optimizers[0]()
+            if first is not None:
+                self.stepped(first, last)
+        _look_again()
+        seen = {
+            "optimizer steps": self.steps, "optimizers": len(self._optimizers), "schedulers": len(self._schedulers)
+        }  # fmt: skip
+        report_capture(run, "torch", hooks=["optimizer steps"], stopwatch=self.stopwatch, seen=seen)
+        if not any(not key.startswith(_OURS) for key in run.latest_metrics()):
+            run.report(
+                "metrics", f"a training loop of {self.steps:,} optimizer steps logged none: run.log({{…}}) records them"
+            )
+
+
+class Watching:
+    """A model that is being watched; `remove` ends that. What has been recorded stays."""
+
+    def __init__(self, loop: Loop | None, module: Any, watcher: Watcher | None, chosen: list[Any]) -> None:
+        self._loop = loop
+        self._module = weakref.ref(module)
+        self._watcher = watcher
+        self._chosen = [weakref.ref(one) for one in chosen]
+        self._first: int | None = None
+
+    def remove(self) -> None:
+        """Watch no more. May be called more than once."""
+        if self in _watching:
+            _watching.remove(self)
+            unlisten(self)
+            _look_again()
+
+    def __enter__(self) -> Watching:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.remove()
+
+    def concerns(self, optimizer: Any) -> bool:
+        """Whether the optimizer is one that was named, or without names, one that trains a part of the model."""
+        if self._chosen:
+            return any(one() is optimizer for one in self._chosen)
+        module = self._module()
+        if module is None:
+            return False
+        trained = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        return any(id(parameter) in trained for parameter in module.parameters())
+
+    def look(self, optimizer: Any, step: int) -> int:
+        """Record what there is to see after step number `step` of the optimizer; returns at which to look again."""
+        if self._watcher is None or not self._watcher.every or self._module() is None:
+            return NEVER
+        if self._chosen and self._chosen[0]() is not optimizer:
+            return NEVER
+        if self._first is None or step < self._first:
+            self._first = step
+        self._watcher.look(step - self._first)
+        return step + self._watcher.every - (step - self._first) % self._watcher.every
+
+
+_known: weakref.WeakKeyDictionary[Any, _Known] = weakref.WeakKeyDictionary()
+_watching: list[Watching] = []
+_listeners: list[object] = []
+_handles: list[Any] = []
+_finders: list[Callable[[], Loop | None]] = []
+
+
+def watch(run: Run, module: Any, optimizer: Any, every: int | None) -> Watching:
+    """Record a model and its optimizers in `run`, and its norms at every so many steps; `Run.watch` explains it."""
+    if run.is_silent:
+        return Watching(None, module, None, [])
+    modules.record(run, module)
+    loop = loop_of(run)
+    chosen = [optimizers.unwrapped(one) for one in optimizers.as_list(optimizer)]
+    for one in chosen:
+        loop.take(one)
+    watcher = Watcher(run, weakref.proxy(module), True if every is None else every)
+    watching = Watching(loop, module, watcher, chosen)
+    _watching.append(watching)
+    run.last_words.append(watching.remove)
+    listen(watching)
+    _look_again()
+    return watching
+
+
+def loop_of(run: Run, every: int = EVERY) -> Loop:
+    """The loop of a run, which concludes when the run ends or else with the process."""
+    loop: Loop | None = run.loop
+    if loop is None:
+        loop = run.loop = Loop(run, every)
+        run.last_words.append(loop.conclude)
+        if not run.is_open:  # a run that another process ends
+            atexit.register(loop.conclude)
+    return loop
+
+
+def known_loop(optimizer: Any) -> Loop | None:
+    """The loop that an optimizer was seen stepping in."""
+    known = _known.get(optimizers.unwrapped(optimizer))
+    return None if known is None else known.loop
+
+
+def listen(listener: object, finder: Callable[[], Loop | None] | None = None) -> None:
+    """Hear of all optimizer steps from now on; `finder` gives the loop of one that nobody has asked to watch."""
+    _listeners.append(listener)
+    if finder is not None:
+        _finders[:] = [finder]
+        _look_again()
+    if not _handles:
+        from torch.optim.optimizer import register_optimizer_step_post_hook
+
+        _handles.append(register_optimizer_step_post_hook(_hook()))
+
+
+def _look_again() -> None:
+    for known in list(_known.values()):
+        known.due = 0
+        known.watched = None
+
+
+def unlisten(listener: object) -> None:
+    """Hear of none any more, unless others listen: then the hook is gone."""
+    if listener in _listeners:
+        _listeners.remove(listener)
+    if not _listeners:
+        while _handles:
+            _handles.pop().remove()
+        _finders.clear()
+
+
+def forget_finder() -> None:
+    """Only what is watched is recorded from now on."""
+    _finders.clear()
+
+
+def _hook() -> Callable[[Any, Any, Any], None]:
+    import torch
+
+    known_optimizers = _known
+    # what torch.compile folds away, so that a compiled step stays in one piece
+    is_compiling = getattr(torch.compiler, "is_compiling", lambda: False)
+
+    def stepped(optimizer: Any, _args: Any, _kwargs: Any) -> None:
+        if is_compiling():
+            return
+        known = known_optimizers.get(optimizer)
+        if known is None:
+            known = known_optimizers[optimizer] = _Known()
+        step = known.steps
+        known.steps = step + 1
+        if step >= known.due:
+            with guarded("recording a step of the training loop"):
+                _look(optimizer, known, step)
+
+    return stepped
+
+
+def _look(optimizer: Any, known: _Known, step: int) -> None:
+    torch = sys.modules["torch"]
+    if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
+        return
+    if known.watched is None:
+        known.watched = [one for one in _watching if one.concerns(optimizer)]
+    loop = known.watched[-1]._loop if known.watched else _found(known)
+    if loop is None:
+        known.due = step + (1 if _finders and not known.foreign and training_in_charge() is None else LATER)
+        return
+    with loop.stopwatch:
+        if known.loop is not loop:
+            known.loop, known.steps, step = loop, 1, 0
+            loop.take(optimizer)
+        loop.stepped(optimizer, step)
+        next_looks = [one.look(optimizer, step) for one in known.watched]
+        known.due = min([step + loop.every, *next_looks])
+
+
+def _found(known: _Known) -> Loop | None:
+    """The loop of an optimizer that nobody asked to watch; None where there is no run or a framework drives it."""
+    if not _finders or training_in_charge() is not None:
+        return None
+    if known.foreign is None:
+        known.foreign = _is_driven()
+    return None if known.foreign else _finders[0]()
+
+
+def _is_driven() -> bool:
+    """Whether a framework that has its own integration is what calls the optimizer, on whether or not that is on."""
+    frame: Any = sys._getframe(1)
+    for _ in range(_MOST_FRAMES):
+        if frame is None:
+            return False
+        if f"{frame.f_globals.get('__name__', '')}.".startswith(_DRIVERS):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _differ(rates: dict[str, Any], before: dict[str, Any]) -> bool:
+    """Whether rates have changed; of those that lie on a device nobody asks."""
+    if rates.keys() != before.keys():
+        return True
+    for key, rate in rates.items():
+        if hasattr(rate, "device") or hasattr(before[key], "device"):
+            return True
+        if rate != before[key]:
+            return True
+    return False
