@@ -11,6 +11,7 @@ metric at the same step in the same run, the first one is taken.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import weakref
@@ -23,18 +24,22 @@ from typing import Any
 from autotrack.collector import active_run, collector, recording_allowed
 from autotrack.events import FinalStatus
 from autotrack.exceptions import InvalidValueError
+from autotrack.instrument import discovery
 from autotrack.instrument.trampolines import FILENAME
 from autotrack.run import NullRun, Run
 from autotrack.starting import run_for_late_facts, start_run
 
 REMEMBERED = 16  # points of each metric that the same point from another tracker is compared with
 
-# Modules that pass a framework's facts on to a tracker: they are not the user's own calls.
-_FORWARDERS = (
-    "lightning.pytorch.loggers", "lightning.fabric.loggers", "pytorch_lightning.loggers", "lightning_fabric.loggers",
-    "transformers.integrations", "mlflow.utils.autologging_utils", "mlflow.keras.callback", "mlflow.pytorch._lightning",
-    "wandb.integration", "keras.src.callbacks", "keras.callbacks",
-)  # fmt: skip
+# Modules that pass a framework's facts on to a tracker: they are not the user's own calls. Each with the integration
+# that records the framework itself; "" where that is not to be told from the module.
+_FORWARDERS = {
+    "lightning.pytorch.loggers": "lightning", "lightning.fabric.loggers": "lightning",
+    "pytorch_lightning.loggers": "lightning", "lightning_fabric.loggers": "lightning",
+    "mlflow.pytorch._lightning": "lightning", "transformers.integrations": "transformers",
+    "keras.src.callbacks": "keras", "keras.callbacks": "keras", "mlflow.keras.callback": "keras",
+    "wandb.integration.keras": "keras", "wandb.integration": "", "mlflow.utils.autologging_utils": "",
+}  # fmt: skip
 _BETWEEN = ("autotrack", "contextlib", "functools", "concurrent.futures", "threading")
 
 _Points = dict[str, deque[tuple[int, float, str]]]
@@ -205,18 +210,25 @@ def begin(
 def is_forwarded(*own: str) -> bool:
     """Whether the call that is being observed passes on what is recorded of a training anyway.
 
-    `own` are the top names of the tracker's modules: the first caller outside of them decides. It must be a
-    framework's logger or callback, and a training must be, or have just been, recorded here.
+    `own` are the top names of the tracker's modules: the first caller outside of them decides. It must be a logger or
+    callback of a framework whose trainings are recorded here, or a training must be, or have just been, recorded.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
-        if module.startswith(_FORWARDERS):
-            return _records_trainings()
+        framework = _forwards_for(module)
+        if framework is not None:
+            return discovery.is_active(framework) or _records_trainings()
         if frame.f_code.co_filename != FILENAME and module.partition(".")[0] not in own and not _is_between(module):
             return False
         frame = frame.f_back
     return False
+
+
+@functools.lru_cache(maxsize=1024)
+def _forwards_for(module: str) -> str | None:
+    """The integration that records what the module passes on, maybe ""; None if it is no forwarder."""
+    return next((name for prefix, name in _FORWARDERS.items() if module.startswith(prefix)), None)
 
 
 def _is_between(module: str) -> bool:
@@ -242,10 +254,15 @@ class Returned:
         """The call failed: there is nothing to take."""
 
 
+@functools.lru_cache(maxsize=128)
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)
+
+
 def bound(
     wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The arguments of an observed call by name, defaults included; `instance` is None for a function."""
-    found = inspect.signature(wrapped).bind(*(args if instance is None else (instance, *args)), **kwargs)
+    found = _signature(wrapped).bind(*(args if instance is None else (instance, *args)), **kwargs)
     found.apply_defaults()
     return found.arguments

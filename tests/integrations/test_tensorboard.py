@@ -153,19 +153,50 @@ def test_nothing_is_heard_when_paused_or_off(heard: None, writers: Callable[...,
     assert "loss" not in autotrack.get_run("quiet").metrics
 
 
-def test_a_frameworks_own_logger_is_not_heard_beside_its_training(
-    heard: None, writers: Callable[..., Any], tmp_path: Path
-) -> None:
-    """What Lightning's logger passes on of a training that is recorded anyway stays TensorBoard's alone."""
-    loggers = pytest.importorskip("lightning.pytorch.loggers")
-    from autotrack.starting import begin_training
+def test_a_frameworks_own_logger_is_not_heard_beside_its_training(heard: None, tmp_path: Path) -> None:
+    """What Lightning's logger passes on of a recorded training comes once; the user's own call is heard."""
+    lightning = pytest.importorskip("lightning")
+    from lightning.pytorch.loggers import TensorBoardLogger
+    from torch.utils.data import DataLoader, TensorDataset
 
-    logger = loggers.TensorBoardLogger(str(tmp_path))
-    training = begin_training("Net", "lightning")
-    logger.log_metrics({"train_loss": 0.5}, step=1)
-    logger.experiment.add_scalar("by_hand", 0.25, 1)
-    training.finish()
+    class Net(lightning.LightningModule):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 1)
+
+        def training_step(self, batch: Any, index: int) -> Any:
+            loss = self.layer(batch[0]).pow(2).mean()
+            self.log("train_loss", loss)
+            self.logger.experiment.add_scalar("by_hand", float(index), self.global_step)
+            return loss
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.parameters(), 0.1)
+
+    autotrack.autolog("lightning")
+    trainer = lightning.Trainer(
+        max_epochs=1, logger=TensorBoardLogger(str(tmp_path)), log_every_n_steps=1, enable_progress_bar=False,
+        enable_model_summary=False, enable_checkpointing=False, accelerator="cpu",
+    )  # fmt: skip
+    trainer.fit(Net(), DataLoader(TensorDataset(torch.ones(16, 4)), batch_size=4))
     (record,) = autotrack.runs()
-    assert "train_loss" not in record.metrics
-    assert points(record, "by_hand") == [(1, 0.25)]
-    logger.finalize("success")
+    assert record.metrics["train_loss"].count == 4
+    assert points(record, "by_hand") == [(0, 0.0), (1, 1.0), (2, 2.0), (3, 3.0)]
+    written = kept(tmp_path / "lightning_logs" / "version_0")["."][0]
+    assert [step for step, _ in written["train_loss"]] == [0, 1, 2, 3]
+
+
+def test_tensorboardx_is_heard_as_well(heard: None, tmp_path: Path) -> None:
+    """The writer of the package tensorboardX has the same calls."""
+    tensorboard_x = pytest.importorskip("tensorboardX")
+    with autotrack.start_run("other"), tensorboard_x.SummaryWriter(str(tmp_path / "logs")) as writer:
+        writer.add_scalar("loss", 0.5, 3)
+        writer.add_scalars("both", {"train": 0.25}, 1)
+        writer.add_hparams({"lr": 0.1}, {"score": 0.5}, name="tuned")
+        writer.add_text("remark", "all good", 2)
+    record = autotrack.get_run("other")
+    assert points(record, "loss") == [(3, 0.5)]
+    assert points(record, "both/train") == [(1, 0.25)]
+    assert points(record, "score") == [(0, 0.5)]
+    assert dict(record.params) == {"lr": 0.1}
+    assert [media.key for media in record.media] == ["remark"]
