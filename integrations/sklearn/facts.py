@@ -28,7 +28,7 @@ class Params:
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a fit was called with: the data by parameter name, and the further arguments in brief."""
+    """What a fit was called with: the data by parameter name, and the further arguments, `rest`, also in brief."""
 
     inputs: Any = None
     inputs_name: str = "X"
@@ -36,6 +36,7 @@ class Arguments:
     target_name: str = "y"
     chosen: dict[str, Any] = field(default_factory=dict)
     default: dict[str, Any] = field(default_factory=dict)
+    rest: Mapping[str, Any] = field(default_factory=dict)
 
 
 def params_of(estimator: Any) -> Params:
@@ -87,6 +88,7 @@ def arguments_of(
         values[0], inputs, values[1], target,
         {f"fit.{name}": brief(value) for name, value in rest.items() if name not in unchanged},
         {f"fit.{name}": brief(value) for name, value in rest.items() if name in unchanged},
+        rest,
     )  # fmt: skip
 
 

@@ -128,11 +128,12 @@ class Fit:
             self._first_rows = head.copy() if hasattr(head, "copy") else head
 
     def _record_results(self, training: Training) -> None:
-        from autotrack.integrations.sklearn import metrics, saving
+        from autotrack.integrations.sklearn import iterations, metrics, saving
 
         deadline = time.thread_time() + max(BUDGET if _warm else FIRST_BUDGET, SHARE * self.duration)
         _warm.add("warm")
         values: dict[str, float] = {"duration": self.duration}
+        in_full: set[str] = set()
         if self._is_detailed:
             with guarded("what the estimator learned"):
                 values.update(metrics.learned(self._estimator))
@@ -145,20 +146,41 @@ class Fit:
             if self._options.log_training_metrics and self._model is not None:
                 with guarded("training metrics"):
                     values.update(self._training_metrics(training, deadline))
-        training.log({f"train/{name}": value for name, value in values.items()})
+            with guarded("feature importances"):
+                self._log_importances(training, deadline)
+            with guarded("metrics per iteration"):
+                in_full = iterations.log_iterations(training, self._estimator, self._arguments, deadline)
+        found = {f"train/{name}": value for name, value in values.items()}
+        training.log({key: value for key, value in found.items() if key not in in_full})
         ties.tie(self._estimator, training, self._arguments.inputs, self._arguments.target)
 
     def _training_metrics(self, training: Training, deadline: float) -> dict[str, float]:
         from autotrack.integrations.sklearn import metrics
 
+        given = self._arguments
         try:
-            values, sample = metrics.compute(self._model, self._arguments.inputs, self._arguments.target, deadline)
+            computed = metrics.compute(self._model, given.inputs, given.target, deadline)
         except metrics.Skipped as reason:
             training.report("training metrics", f"not computed: {reason}")
             return {}
-        if sample:
-            training.report("training metrics", f"computed on {sample}", level="info")
-        return values
+        if computed.sample:
+            training.report("training metrics", f"computed on {computed.sample}", level="info")
+        if computed.skipped:
+            training.report("evaluations", f"not made: {', '.join(computed.skipped)}; {metrics.OUT_OF_TIME}")
+        for name, columns in computed.tables.items():
+            training.log_evaluation(f"train/{name}", columns, {"rows": computed.sample} if computed.sample else {})
+        return computed.values
+
+    def _log_importances(self, training: Training, deadline: float) -> None:
+        from autotrack.integrations.sklearn import importances
+
+        if self._model is None:
+            return
+        found = importances.importances_of(self._model, self._arguments.inputs, deadline)
+        if found.skipped:
+            training.report("feature importances", f"not kept: {found.skipped}")
+        elif found.columns:
+            training.log_evaluation(found.name, found.columns, {"rows": found.left_out} if found.left_out else {})
 
     def _signature(self) -> dict[str, Any]:
         from autotrack.models.signature import schema_of

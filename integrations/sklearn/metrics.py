@@ -13,8 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
+from autotrack.integrations.sklearn import tables
 from autotrack.integrations.sklearn.facts import parts_of
 from autotrack.models.signature import is_frame, is_sparse, rows_of
 
@@ -42,8 +44,32 @@ class Skipped(Exception):  # noqa: N818 - it is a reason, nothing went wrong
     """There are no training metrics; the message says why."""
 
 
-def compute(estimator: Any, inputs: Any, target: Any, deadline: float) -> tuple[dict[str, float], str]:
-    """Training metrics by name (without `train/`), and what they were computed on ("" for all rows).
+@dataclass
+class Computed:
+    """Training metrics and tables by name (without `train/`).
+
+    `sample` says what they were computed on ("" for all rows), `skipped` names the tables that there was no time for.
+    """
+
+    values: dict[str, float]
+    sample: str = ""
+    tables: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Judged:
+    """Metrics, and what they were computed from, as far as tables can be made of it."""
+
+    values: dict[str, float]
+    target: Any = None
+    predicted: Any = None
+    scores: Any = None
+    classes: Any = None
+
+
+def compute(estimator: Any, inputs: Any, target: Any, deadline: float) -> Computed:
+    """Training metrics and, from the same predictions, confusion matrix, curves and residuals.
 
     `deadline` is in the thread's CPU time (`time.thread_time()`). Raises `Skipped`.
     """
@@ -56,8 +82,11 @@ def compute(estimator: Any, inputs: Any, target: Any, deadline: float) -> tuple[
         step = math.ceil(rows / _affordable_rows(estimator, inputs, rows, deadline))
         some = rows_of(inputs, slice(None, None, step)) if step > 1 else inputs
         wanted = rows_of(target, slice(None, None, step)) if step > 1 and target is not None else target
-        values = _values(estimator, some, wanted)
-    return values, "" if step == 1 else f"{math.ceil(rows / step):,} of {rows:,} rows, evenly spaced"
+        judged = _judged(estimator, some, wanted)
+    sample = "" if step == 1 else f"{math.ceil(rows / step):,} of {rows:,} rows, evenly spaced"
+    computed = Computed(judged.values, sample)
+    _add_tables(computed, judged, deadline)
+    return computed
 
 
 def learned(estimator: Any) -> dict[str, float]:
@@ -163,7 +192,24 @@ def _asked(predict: Callable[[Any], Any], inputs: Any) -> Any:
         raise Skipped(f"predict raised {type(error).__name__}: {error}") from error
 
 
-def _values(estimator: Any, inputs: Any, target: Any) -> dict[str, float]:
+def _add_tables(computed: Computed, judged: _Judged, deadline: float) -> None:
+    """Confusion matrix and curves of a classifier, residuals of a regressor, as long as there is time."""
+    target, predicted, scores = judged.target, judged.predicted, judged.scores
+    makers: dict[str, Callable[[], dict[str, dict[str, list[Any]]]]] = {}
+    if judged.classes is not None:
+        makers["confusion matrix"] = lambda: {"confusion_matrix": tables.confusion(target, predicted)}
+        if scores is not None and len(judged.classes) > 1:
+            makers["ROC and precision-recall curves"] = lambda: tables.curves(target, scores, judged.classes)
+    elif predicted is not None and target.ndim == 1:
+        makers["residuals"] = lambda: {"residuals": tables.residuals(target, predicted)}
+    for name, make in makers.items():
+        if time.thread_time() < deadline:
+            computed.tables.update(make())
+        else:
+            computed.skipped.append(name)
+
+
+def _judged(estimator: Any, inputs: Any, target: Any) -> _Judged:
     import numpy
 
     base = sys.modules["sklearn.base"]
@@ -175,13 +221,14 @@ def _values(estimator: Any, inputs: Any, target: Any) -> dict[str, float]:
                 numpy.asarray(target, dtype=float), numpy.asarray(_asked(estimator.predict, inputs), float)
             )
         if base.is_outlier_detector(estimator):
-            return {"outlier_fraction": float(numpy.mean(numpy.asarray(_asked(estimator.predict, inputs)) == -1))}
+            outliers = numpy.asarray(_asked(estimator.predict, inputs)) == -1
+            return _Judged({"outlier_fraction": float(numpy.mean(outliers))})
         if getattr(estimator, "_estimator_type", "") == "clusterer" or hasattr(estimator, "labels_"):
-            return {"clusters": float(len(numpy.unique(numpy.asarray(_asked(estimator.predict, inputs)))))}
+            return _Judged({"clusters": float(len(numpy.unique(numpy.asarray(_asked(estimator.predict, inputs)))))})
     raise Skipped("there is nothing to compare its predictions with")
 
 
-def _classified(estimator: Any, inputs: Any, target: Any) -> dict[str, float]:
+def _classified(estimator: Any, inputs: Any, target: Any) -> _Judged:
     """Accuracy, macro averages of precision, recall and F1, and the log loss (natural logarithm)."""
     import numpy
 
@@ -200,26 +247,28 @@ def _classified(estimator: Any, inputs: Any, target: Any) -> dict[str, float]:
     means = numpy.mean(scores, axis=0)
     values = {"accuracy": float(numpy.mean(predicted == target))}
     values.update(zip(("precision", "recall", "f1"), map(float, means), strict=True))
-    loss = _log_loss(estimator, inputs, target)
-    return values if loss is None else {**values, "log_loss": loss}
+    classes = getattr(estimator, "classes_", None)
+    if not isinstance(classes, numpy.ndarray) or classes.ndim != 1:
+        return _Judged(values, target, predicted, classes=())
+    found = _scores(estimator, "predict_proba", inputs)
+    if found is not None and found.shape == (len(target), len(classes)):
+        columns = numpy.minimum(numpy.searchsorted(classes, target), len(classes) - 1)
+        right = found[numpy.arange(len(target)), columns]
+        values["log_loss"] = float(-numpy.mean(numpy.log(numpy.clip(right, numpy.finfo(float).eps, 1.0))))
+        return _Judged(values, target, predicted, found, classes)
+    found = _scores(estimator, "decision_function", inputs)
+    fits = found is not None and found.shape in ((len(target),), (len(target), len(classes)))
+    return _Judged(values, target, predicted, found if fits else None, classes)
 
 
-def _log_loss(estimator: Any, inputs: Any, target: Any) -> float | None:
+def _scores(estimator: Any, method: str, inputs: Any) -> Any:
     import numpy
 
-    probabilities: Callable[[Any], Any] | None = getattr(estimator, "predict_proba", None)
-    classes = getattr(estimator, "classes_", None)
-    if probabilities is None or not isinstance(classes, numpy.ndarray) or classes.ndim != 1:
-        return None
-    found = numpy.asarray(_asked(probabilities, inputs), dtype=float)
-    if found.shape != (len(target), len(classes)):
-        return None
-    columns = numpy.searchsorted(classes, target)
-    right = found[numpy.arange(len(target)), numpy.minimum(columns, len(classes) - 1)]
-    return float(-numpy.mean(numpy.log(numpy.clip(right, numpy.finfo(float).eps, 1.0))))
+    ask: Callable[[Any], Any] | None = getattr(estimator, method, None)
+    return None if ask is None else numpy.asarray(_asked(ask, inputs), dtype=float)
 
 
-def _regressed(target: Any, predicted: Any) -> dict[str, float]:
+def _regressed(target: Any, predicted: Any) -> _Judged:
     """R² (mean over columns of 1 - residual / total sum of squares), RMSE and MAE."""
     import numpy
 
@@ -229,8 +278,9 @@ def _regressed(target: Any, predicted: Any) -> dict[str, float]:
     total = numpy.sum((target - target.mean(axis=0)) ** 2, axis=0)
     squares = numpy.sum(residual**2, axis=0)
     r2 = numpy.where(total > 0, 1 - squares / numpy.where(total > 0, total, 1), numpy.where(squares > 0, 0.0, 1.0))
-    return {
+    values = {
         "r2": float(numpy.mean(r2)),
         "rmse": float(numpy.sqrt(numpy.mean(residual**2))),
         "mae": float(numpy.mean(numpy.abs(residual))),
     }
+    return _Judged(values, target, predicted)

@@ -88,10 +88,11 @@ def residuals(target: Any, predicted: Any) -> dict[str, list[Any]]:
     return table
 
 
-def ranked(names: Any, values: Any, column: str) -> tuple[dict[str, list[Any]], str]:
+def ranked(names: Any, values: Any, column: str, rows: Any = None) -> tuple[dict[str, list[Any]], str]:
     """Features by the size of their importance or coefficient, the largest first, at most `MOST_FEATURES`.
 
-    `values` has shape (features,), or (classes, features): then the order is by the mean of the sizes.
+    `values` has shape (features,), or (classes, features) with `rows` to name the classes: then the order is by the
+    mean of the sizes.
     """
     import numpy
 
@@ -106,7 +107,8 @@ def ranked(names: Any, values: Any, column: str) -> tuple[dict[str, list[Any]], 
         "feature": [str(names[number]) if names is not None else f"x{number}" for number in best]
     }
     for row, part in enumerate(table[:MOST_CURVES]):
-        columns[column if len(table) == 1 else f"{column}.{row}"] = part[best].tolist()
+        label = rows[row] if rows is not None and len(rows) == len(table) else row
+        columns[column if len(table) == 1 else f"{column}.{label}"] = part[best].tolist()
     left_out = [f"{MOST_FEATURES} of {count:,} features, the largest"] if count > MOST_FEATURES else []
     left_out += [f"{MOST_CURVES} of {len(table)} rows"] if len(table) > MOST_CURVES else []
     return columns, "; ".join(left_out)

@@ -105,6 +105,31 @@ def only(seen: Callable[[], list[Seen]]) -> Callable[[], Seen]:
 
 
 @pytest.fixture
+def evaluations(recorded: Callable[[], list[Any]]) -> Callable[[], dict[str, list[Any]]]:
+    """The tables recorded so far: their columns, in order, by name."""
+
+    def read() -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for event in recorded():
+            if isinstance(event, events.Evaluation):
+                found.setdefault(event.name, []).append(event.columns)
+        return found
+
+    return read
+
+
+@pytest.fixture
+def points(recorded: Callable[[], list[Any]]) -> Callable[[str], list[Any]]:
+    """All values of one metric, in order."""
+
+    def read(key: str) -> list[Any]:
+        rows = [event for event in recorded() if isinstance(event, events.MetricRows) and key in event.frame.keys]
+        return [value for one in rows for value in one.values[one.frame.keys.index(key)].tolist()]
+
+    return read
+
+
+@pytest.fixture
 def autolog(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """`autotrack.autolog`, switched on for scikit-learn, with time enough on a busy machine; off after the test."""
     for limit in ("BUDGET", "FIRST_BUDGET"):

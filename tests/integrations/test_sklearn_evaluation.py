@@ -12,6 +12,8 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
@@ -31,11 +33,12 @@ from sklearn.metrics import (
 )
 from sklearn.model_selection import cross_val_score, train_test_split
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 import autotrack
-from autotrack import events
 
 
 @pytest.fixture(scope="module")
@@ -48,31 +51,6 @@ def cancer():
 def halves(autolog, cancer):
     """The sides of one split, made under autolog: X_train, X_test, y_train, y_test."""
     return train_test_split(*cancer, random_state=0)
-
-
-@pytest.fixture
-def evaluations(recorded):
-    """The tables recorded so far: their columns, in order, by name."""
-
-    def read():
-        found = {}
-        for event in recorded():
-            if isinstance(event, events.Evaluation):
-                found.setdefault(event.name, []).append(event.columns)
-        return found
-
-    return read
-
-
-@pytest.fixture
-def points(recorded):
-    """All values of one metric, in order."""
-
-    def read(key):
-        rows = [event for event in recorded() if isinstance(event, events.MetricRows) and key in event.frame.keys]
-        return [value for one in rows for value in one.values[one.frame.keys.index(key)].tolist()]
-
-    return read
 
 
 def test_score_on_held_out_data(halves, only):
@@ -116,9 +94,9 @@ def test_two_models_and_their_predictions(halves, seen):
     """Each metric goes to the run of the model whose predictions it was given, whichever was fitted last."""
     X_train, X_test, y_train, y_test = halves
     bayes = GaussianNB().fit(X_train, y_train)
-    logistic = LogisticRegression(max_iter=5000).fit(X_train, y_train)
-    of_bayes, of_logistic = bayes.predict(X_test), logistic.predict_proba(X_test)[:, 1]
-    accuracy, area = accuracy_score(y_test, of_bayes), roc_auc_score(y_test, of_logistic)
+    wider = GaussianNB(var_smoothing=0.01).fit(X_train, y_train)
+    of_bayes, of_wider = bayes.predict(X_test), wider.predict_proba(X_test)[:, 1]
+    accuracy, area = accuracy_score(y_test, of_bayes), roc_auc_score(y_test, of_wider)
     first, second = seen()
     assert (first.metrics["test/accuracy"], second.metrics["test/roc_auc"]) == (accuracy, area)
     assert "test/roc_auc" not in first.metrics
@@ -246,7 +224,7 @@ def test_data_of_unknown_role_is_named_after_its_variable(autolog, only, cancer)
 
 
 def test_training_data_is_known_by_its_memory(autolog, only, cancer):
-    """The training data itself, a slice of it and a copy are the training's; other rows of the same array are not."""
+    """The training data itself and a slice of it are the training's; other rows of the same array are not."""
     X, y = cancer
     X_some, y_some = X[:400], y[:400]
     model = GaussianNB().fit(X_some, y_some)
@@ -469,3 +447,88 @@ def test_series_of_predictions_and_frames_of_targets(autolog, only):
     assert isinstance(y_test, pd.Series)
     value = accuracy_score(y_test, model.predict(X_test[X_test.columns]))
     assert only().metrics["test/accuracy"] == value
+
+
+def test_a_classifiers_fit_keeps_its_tables(autolog, evaluations, cancer):
+    """Confusion matrix, ROC and precision-recall curve of the training data, without being asked."""
+    X, y = cancer
+    model = GaussianNB(var_smoothing=0.01).fit(X, y)
+    found = evaluations()
+    matrix = confusion_matrix(y, model.predict(X))
+    assert found["train/confusion_matrix"] == [
+        {"true": ["0", "1"], "0": matrix[:, 0].tolist(), "1": matrix[:, 1].tolist()}
+    ]
+    scores = model.predict_proba(X)[:, 1]
+    (roc,) = found["train/roc_curve"]
+    assert set(roc["class"]) == {"1"}
+    assert len(roc["fpr"]) == 200
+    assert auc(roc["fpr"], roc["tpr"]) == pytest.approx(roc_auc_score(y, scores), abs=1e-3)
+    (pr,) = found["train/pr_curve"]
+    assert (pr["recall"][-1], pr["precision"][-1]) == (1.0, pytest.approx(y.mean()))
+
+
+def test_curves_of_several_classes_are_one_against_the_rest(autolog, evaluations):
+    """Three species: a curve for each, and the matrix of all."""
+    X, y = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    model = SVC().fit(X, names)
+    found = evaluations()
+    (roc,) = found["train/roc_curve"]
+    scores = model.decision_function(X)
+    for column, name in enumerate(model.classes_):
+        rows = [row for row, label in enumerate(roc["class"]) if label == name]
+        fpr, tpr = [roc["fpr"][row] for row in rows], [roc["tpr"][row] for row in rows]
+        assert auc(fpr, tpr) == pytest.approx(roc_auc_score(names == name, scores[:, column]), abs=0.01)
+    assert found["train/confusion_matrix"][0]["true"] == ["setosa", "versicolor", "virginica"]
+
+
+def test_a_regressors_fit_keeps_residuals_and_coefficients(autolog, evaluations):
+    """Two hundred true values beside what was predicted; coefficients by name, the largest first."""
+    data = load_diabetes(as_frame=True)
+    model = LinearRegression().fit(data.data, data.target)
+    found = evaluations()
+    (table,) = found["train/residuals"]
+    assert len(table["true"]) == 200
+    assert np.subtract(table["true"], table["predicted"]) == pytest.approx(np.array(table["residual"]))
+    assert table["predicted"][0] == pytest.approx(model.predict(data.data)[0])
+    (coefficients,) = found["coefficients"]
+    order = np.argsort(-np.abs(model.coef_))
+    assert coefficients["feature"] == data.data.columns[order].tolist()
+    assert coefficients["coefficient"] == model.coef_[order].tolist()
+
+
+def test_importances_are_those_of_the_hundred_largest(autolog, evaluations):
+    """Of a pipeline's last step, by number where there are no names; coefficients of each class beside one another."""
+    generator = np.random.default_rng(0)
+    X, y = generator.normal(size=(60, 150)), generator.integers(0, 3, 60)
+    forest = make_pipeline(StandardScaler(), RandomForestClassifier(n_estimators=5, random_state=0)).fit(X, y)
+    (table,) = evaluations()["feature_importances"]
+    importances = forest[-1].feature_importances_
+    assert len(table["feature"]) == 100
+    assert table["importance"] == sorted(importances, reverse=True)[:100]
+    assert table["feature"][0] == f"x{importances.argmax()}"
+    LogisticRegression(max_iter=50).fit(X[:, :4], y)
+    (table,) = evaluations()["coefficients"]
+    assert list(table) == ["feature", "coefficient.0", "coefficient.1", "coefficient.2"]
+
+
+def test_the_loss_of_each_iteration_that_an_estimator_kept(autolog, points):
+    """A network's loss curve is a metric with a point for each iteration."""
+    X, y = load_iris(return_X_y=True)
+    model = MLPClassifier(max_iter=10, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    assert points("train/loss") == model.loss_curve_
+    assert len(model.loss_curve_) == 10
+
+
+def test_without_time_tables_are_named(autolog, only, cancer, monkeypatch):
+    """When the time for our own work is over, the report says which tables there are not."""
+    from autotrack.integrations.sklearn import metrics
+
+    monkeypatch.setattr(metrics, "_affordable_rows", lambda *_: 100)
+    for limit in ("BUDGET", "FIRST_BUDGET", "SHARE"):
+        monkeypatch.setattr(f"autotrack.integrations.sklearn.fitting.{limit}", 0.0)
+    GaussianNB().fit(*cancer)
+    (line,) = only().reported("evaluations")
+    assert "confusion matrix, ROC and precision-recall curves" in line

@@ -1,0 +1,78 @@
+"""Metrics per iteration that an estimator kept for itself while it was fitted; read from its attributes afterwards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from autotrack.integrations.sklearn.facts import Arguments
+from autotrack.starting import Training
+
+MOST_ITERATIONS = 1_000
+
+# What scikit-learn's own estimators keep: one value for each iteration.
+_CURVES = {
+    "loss_curve_": "train/loss",
+    "train_score_": "train/score",
+    "validation_score_": "val/score",
+    "validation_scores_": "val/score",
+}
+
+
+def log_iterations(training: Training, estimator: Any, given: Arguments, deadline: float) -> set[str]:
+    """Log what was measured at each iteration, at its number, of many iterations an even choice; returns the keys."""
+    curves = _evaluation_sets(estimator, given) | _own_curves(estimator)
+    length = max(map(len, curves.values()), default=0)
+    if not length:
+        return set()
+    if time.thread_time() >= deadline:
+        training.report("metrics per iteration", "not kept: the time for our own work was used up")
+        return set()
+    step = -(-length // MOST_ITERATIONS)
+    for number in sorted({*range(0, length, step), length - 1}):
+        training.log({key: values[number] for key, values in curves.items() if number < len(values)}, number)
+    if step > 1:
+        training.report("metrics per iteration", f"every {step}th of {length:,} iterations is kept", level="info")
+    return set(curves)
+
+
+def _own_curves(estimator: Any) -> dict[str, list[float]]:
+    kept: dict[str, list[float]] = {}
+    for attribute, key in _CURVES.items():
+        values = vars(estimator).get(attribute)
+        listed = values.tolist() if getattr(values, "ndim", 0) == 1 else values
+        if type(listed) is list and len(listed) > 1 and all(isinstance(value, float) for value in listed):
+            kept[key] = listed
+    return kept
+
+
+def _evaluation_sets(estimator: Any, given: Arguments) -> dict[str, list[float]]:
+    """XGBoost's and LightGBM's `evals_result_`: by set and metric, under the role of the set."""
+    attributes = vars(estimator)
+    kept = attributes.get("evals_result_") or attributes.get("_evals_result")
+    if not isinstance(kept, Mapping):
+        return {}
+    sets = [(name, scores) for name, scores in kept.items() if isinstance(scores, Mapping)]
+    data = _data_of_sets(given)
+    in_training = [
+        name == "training" or (position < len(data) and data[position] is given.inputs)
+        for position, (name, _) in enumerate(sets)
+    ]
+    several = len(sets) - sum(in_training) > 1
+    curves: dict[str, list[float]] = {}
+    for (name, scores), trained in zip(sets, in_training, strict=True):
+        prefix = "train" if trained else f"val/{name}" if several else "val"
+        for metric, values in scores.items():
+            curves[f"{prefix}/{metric}"] = list(map(float, values))
+    return curves
+
+
+def _data_of_sets(given: Arguments) -> list[Any]:
+    pairs: Any = given.rest.get("eval_set")
+    if type(pairs) is tuple and len(pairs) == 2 and not isinstance(pairs[0], tuple):
+        pairs = [pairs]
+    if type(pairs) in (list, tuple):
+        return [pair[0] for pair in pairs if type(pair) in (list, tuple) and pair]
+    inputs: Any = given.rest.get("eval_X")
+    return list(inputs) if type(inputs) in (list, tuple) else [] if inputs is None else [inputs]
