@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autotrack import collector as collector_module
+from autotrack import notebook
 from autotrack.collector import active_run, collector, paused
 from autotrack.run import Run
 from autotrack.starting import run_for_late_facts, set_experiment, start_run
@@ -205,3 +206,12 @@ def _reader() -> Reader:
         _readers.clear()
         reader = _readers[key] = open_reader(owner.settings, owner.place, owner.append)
     return reader
+
+
+def _keeper_of_output(emit: Any, tell: Any) -> notebook.Keeper:
+    from autotrack.launch.console import Console
+
+    return Console(emit, tell)
+
+
+notebook.keep_output_by(_keeper_of_output)

@@ -17,7 +17,7 @@ import autotrack
 jupyter_client = pytest.importorskip("jupyter_client")
 pytest.importorskip("ipykernel")
 
-PATIENCE = 60.0
+PATIENCE = 30.0
 BEGIN = """
 import sys, warnings
 warnings.simplefilter("ignore")

@@ -6,6 +6,7 @@ A run may be opened in one cell, written in the next and finished in a third: no
   or the last one before the kernel ends, that is how the run ended.
 - Running a cell anew makes what it opened before a thing of the past: a run that an earlier execution of the same
   cell left open is finished before the cell opens the next one, which so does not become its child.
+- What cells print while a run is active is kept with it.
 - The code of all cells up to the one that began the run is kept with it, and again up to the one in which it ended.
 """
 
@@ -23,6 +24,7 @@ from autotrack.collector import Collector
 from autotrack.environment.notebook import running_shell
 from autotrack.events import Failure, FinalStatus
 from autotrack.notebook.cells import Cell, Cells
+from autotrack.notebook.output import Output
 from autotrack.notebook.source import Source
 from autotrack.run import Run, describe_failure, how_it_ended
 
@@ -37,6 +39,7 @@ class Session:
         self._process = os.getpid()
         self._cells = Cells(shell)
         self._source = Source(self._cells)
+        self._output = Output()
         self._begun_in: dict[str, Cell] = {}
         self._places: dict[str, Path] = {}
         self._open_before: list[Run] = []
@@ -49,12 +52,16 @@ class Session:
         """Listen no more."""
         for event, callback in self._callbacks().items():
             self._shell.events.unregister(event, callback)
+        self._output.close()
 
     def _callbacks(self) -> dict[str, Any]:
         return {"pre_run_cell": self._on_start, "post_run_cell": self._on_end}
 
     def begun(self, run: Run) -> None:
-        """Note that `run` begins in the current cell, and keep the code up to here."""
+        """Note that `run` begins in the current cell, keep the code up to here, and listen to what is printed."""
+        if run._collector.settings.captures("console"):
+            with guarded("listening to the output of cells"):
+                self._output.listen(run._collector)
         cell = self._cells.latest
         if cell is None:
             return
@@ -81,7 +88,9 @@ class Session:
                 self._finish(run)
 
     def keep_the_rest(self) -> None:
-        """Keep, of the runs that are still open, the code that was run since they began."""
+        """Keep, of the runs that are still open, the code that was run since they began, and what was printed."""
+        with guarded("the output of cells"):
+            self._output.finish()
         for run in _open_runs():
             self._keep_the_rest(run, now=True)
 
@@ -89,10 +98,14 @@ class Session:
         with guarded("the start of a cell"):
             self._cells.add(info.raw_cell or "", getattr(info, "cell_id", None))
             self._open_before = _open_runs()
+            self._output.listen_again()
 
     def _on_end(self, result: Any) -> None:
         with guarded("the end of a cell"):
             self._cells.ended()
+            owner = collector_module._collector
+            if owner is not None and self._output.has_news:
+                owner.background.submit("the output of cells", self._output.fetch)
             for run in self._open_before:
                 if not run.is_open:
                     self._keep_the_rest(run)
