@@ -18,6 +18,7 @@ from autotrack.collector import active_run, collector, recording_allowed
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.sklearn import results, ties
 from autotrack.integrations.sklearn.callers import calling_frame, is_scikit_learn, variable_name
+from autotrack.integrations.sklearn.partial import PARTIAL
 from autotrack.integrations.sklearn.roles import note_split
 from autotrack.run import MetricRecorder, Run
 
@@ -31,6 +32,7 @@ SPLIT = "sklearn.train_test_split"
 METHODS = {
     **dict.fromkeys(("predict", "predict_proba", "predict_log_proba", "decision_function", "score_samples"), PREDICT),
     "score": SCORE,
+    "partial_fit": PARTIAL,
 }
 
 SINGLE_POINTS = 10  # calls of predict that are a point each; after these, one for every doubling

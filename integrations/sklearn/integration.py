@@ -21,6 +21,7 @@ from autotrack.integrations.base import Integration, Options
 from autotrack.integrations.sklearn.evaluating import METHODS, Evaluations
 from autotrack.integrations.sklearn.facts import is_estimator
 from autotrack.integrations.sklearn.fitting import Fit, Preprocessing, is_preprocessing
+from autotrack.integrations.sklearn.partial import PARTIAL, PartialFits
 from autotrack.integrations.sklearn.searching import Search, Searches, is_search
 from autotrack.integrations.sklearn.ties import note_labels
 from autotrack.integrations.sklearn.validation import Validation, functions
@@ -46,6 +47,7 @@ class SklearnIntegration(Integration):
         self._under_way: set[Fit | Preprocessing] = set()
         self._searches = Searches(self.patches, self._under_way, _outermost.get, _joblib_level)
         self._evaluations = Evaluations(self.patches, self._is_inside_fit)
+        self._partial_fits = PartialFits(lambda: self.options, self._is_inside_fit)
 
     def install(self) -> None:
         """Observe all estimator classes that there are and that come."""
@@ -55,6 +57,7 @@ class SklearnIntegration(Integration):
             if kind not in self._seen:
                 self._instrument(kind)
         self._evaluations.install()
+        self.patches.observe(PARTIAL, self._partial_fits.on_call)
         self._searches.install()
         for name, function in functions().items():
             self.patches.observe(f"sklearn.{name}", functools.partial(self._on_validation, function))
@@ -64,6 +67,7 @@ class SklearnIntegration(Integration):
         """Put the classes back as they were."""
         super().uninstall()
         self._evaluations.uninstall()
+        self._partial_fits.end_all()
         self._seen = weakref.WeakSet()
 
     def _instrument(self, kind: type) -> None:
@@ -101,6 +105,7 @@ class SklearnIntegration(Integration):
         level = _joblib_level()
         if self._is_worker_of_fit(level):
             return None
+        self._partial_fits.end_of(estimator)
         kind = Search if is_search(estimator) else Preprocessing if is_preprocessing(estimator) else Fit
         watch = _Outermost(self, kind(self.options, estimator, wrapped, level), around)
         watch.begin(args, kwargs)

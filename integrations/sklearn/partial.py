@@ -1,0 +1,207 @@
+"""`partial_fit` in a loop: one training for each estimator object, with a step for each call.
+
+When such a loop ends nobody says. Its run stays open, beside whatever else the program does and in nobody's way,
+until the estimator is fitted anew or is gone, until autolog is switched off, or until the program ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from autotrack import collector as collector_module
+from autotrack._guard import guarded
+from autotrack.collector import collector, recording_allowed
+from autotrack.integrations.base import Options
+from autotrack.integrations.sklearn import fitting, metrics, saving, ties
+from autotrack.integrations.sklearn.callers import calling_frame, is_scikit_learn
+from autotrack.integrations.sklearn.facts import Arguments
+from autotrack.starting import Training
+
+PARTIAL = "sklearn.partial_fit"
+
+
+class Loop(fitting.Fit):
+    """The calls of `partial_fit` of one estimator, which is not held."""
+
+    def __init__(self, options: Options, estimator: Any, wrapped: Callable[..., Any]) -> None:
+        super().__init__(options, estimator, wrapped)
+        self.calls = 0
+        self._saved = 0
+        self._seconds = 0.0
+        self._schema: dict[str, Any] | None = None
+
+    def start(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Open the training with the first call; its run is nobody's active run."""
+        self.begin(args, kwargs)
+        training = self._training
+        if training is None:
+            return
+        self._schema = self._signature()
+        self._arguments = Arguments()
+        training.report("datasets", "only the first call's data is described", level="info")
+        if training.owns_run:
+            training.run.thread = 0
+            collector_module.pop(training.run)
+
+    def follow(self, training: Training) -> None:
+        """Go on with the training of a fit that came before."""
+        self._training = training
+
+    def attach(self, estimator: Any, ended: Callable[[Any], None]) -> None:
+        """From now on the estimator is known weakly only."""
+        self.reference = weakref.ref(estimator, ended)
+        self._estimator = None
+
+    @property
+    def training(self) -> Training | None:
+        """The training that all calls belong to."""
+        return self._training
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its facts can still be recorded where it began."""
+        training = self._training
+        return training is not None and training._collector is collector()
+
+    def step(self, estimator: Any, inputs: Any, target: Any, seconds: float) -> None:
+        """Record one call; the model at the first call and whenever there have been twice as many."""
+        training = self._training
+        if training is None:
+            return
+        self.calls += 1
+        self._seconds += seconds
+        values: dict[str, float] = {"duration": seconds, **metrics.learned(estimator)}
+        shape = getattr(inputs, "shape", None)
+        if shape:
+            values["rows"] = shape[0]
+        training.log({f"train/{name}": value for name, value in values.items()}, self.calls - 1)
+        ties.tie(estimator, training, inputs, target)
+        if not self.calls & (self.calls - 1):
+            self.keep(estimator)
+            if not training.owns_run:
+                training.finish("finished")
+
+    def keep(self, estimator: Any) -> None:
+        """Keep the model as it is now, within the time that is ours."""
+        training = self._training
+        if training is None or self._schema is None or self._saved == self.calls or not self._options.log_models:
+            return
+        self._saved = self.calls
+        deadline = time.thread_time() + max(fitting.BUDGET, fitting.SHARE * self._seconds)
+        with guarded("saving the model"):
+            saving.keep_model(
+                training, estimator, self._first_rows, self._schema, deadline,
+                with_example=self._options.log_input_examples,
+            )  # fmt: skip
+
+    def end(self) -> None:
+        """The loop is over: keep the model if it is still there, and close the run if it was opened for it."""
+        estimator = self.reference()
+        training = self._training
+        if training is None or not self.is_current:
+            return
+        if estimator is not None:
+            self.keep(estimator)
+        if training.owns_run:
+            training.finish("finished")
+
+
+class PartialFits:
+    """Observes `partial_fit` of everything that predicts."""
+
+    def __init__(self, options: Callable[[], Options], is_inside_fit: Callable[[], bool]) -> None:
+        self._options = options
+        self._is_inside_fit = is_inside_fit
+        self._loops: dict[int, Loop] = {}
+        self._gone: deque[int] = deque()
+        self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def end_all(self) -> None:
+        """End all loops: autolog is being switched off."""
+        for key in tuple(self._loops):
+            self._end(key)
+
+    def end_of(self, estimator: Any) -> None:
+        """End the loop of an estimator that is being fitted anew."""
+        loop = self._loops.get(id(estimator))
+        if loop is not None and loop.reference() is estimator:
+            self._end(id(estimator))
+
+    def on_call(self, wrapped: Any, estimator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Call | None:
+        """A call of `partial_fit` begins."""
+        self._end_gone()
+        if self._is_inside_fit() or is_scikit_learn(calling_frame()) or not recording_allowed():
+            return None
+        if fitting.is_preprocessing(estimator):
+            return None
+        loop = self._loops.get(id(estimator))
+        if loop is None or loop.reference() is not estimator or not loop.is_current:
+            loop = self._begin(wrapped, estimator, args, kwargs)
+        return _Call(loop, estimator, args, kwargs)
+
+    def _begin(self, wrapped: Any, estimator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Loop:
+        key = id(estimator)
+        earlier = ties.tie_of(estimator)
+        loop = Loop(self._options(), estimator, wrapped)
+        if earlier is not None and earlier.is_current:
+            loop.follow(earlier.training)
+        else:
+            loop.start(args, kwargs)
+        loop.attach(estimator, lambda _: self._gone.append(key))
+        self._loops[key] = loop
+        owner = collector()
+        if owner not in self._known:
+            self._known.add(owner)
+            owner.pulses.append(self._end_gone)
+            atexit.register(self._keep_all)
+        return loop
+
+    def _end_gone(self) -> None:
+        """End the loops whose estimators are gone; not done where they go, which may be in the middle of anything."""
+        while self._gone:
+            key = self._gone.popleft()
+            loop = self._loops.get(key)
+            if loop is not None and loop.reference() is None:
+                self._end(key)
+
+    def _end(self, key: int) -> None:
+        loop = self._loops.pop(key, None)
+        if loop is not None:
+            with guarded("the end of a loop of partial_fit"):
+                loop.end()
+
+    def _keep_all(self) -> None:
+        """The program ends: keep the models; how the runs ended is told to them elsewhere."""
+        for loop in tuple(self._loops.values()):
+            estimator = loop.reference()
+            if estimator is not None and loop.is_current and recording_allowed():
+                loop.keep(estimator)
+
+
+class _Call:
+    """One call of `partial_fit`."""
+
+    __slots__ = ("_args", "_begun", "_estimator", "_kwargs", "_loop")
+
+    def __init__(self, loop: Loop, estimator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self._loop = loop
+        self._estimator = estimator
+        self._args = args
+        self._kwargs = kwargs
+        self._begun = time.perf_counter()
+
+    def returned(self, result: Any) -> None:
+        seconds = time.perf_counter() - self._begun
+        given = dict(zip(("X", "y"), self._args, strict=False)) | dict(self._kwargs)
+        self._loop.step(self._estimator, given.get("X"), given.get("y"), seconds)
+
+    def raised(self, error: BaseException) -> None:
+        training = self._loop.training
+        if training is not None:
+            number = self._loop.calls + 1
+            training.report("partial_fit", f"call {number} raised {type(error).__name__}: {error}"[:500])
