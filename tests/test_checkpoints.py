@@ -19,7 +19,9 @@ import autotrack
 from autotrack import content
 from autotrack.checkpoints import Checkpoints
 from autotrack.collector import collector
-from autotrack.exceptions import InvalidValueError
+from autotrack.exceptions import InvalidValueError, NotFoundError
+from autotrack.store.engine import open_store
+from autotrack.store.gc import collect_garbage
 
 
 @pytest.fixture
@@ -242,6 +244,8 @@ def test_bytes_that_somebody_else_uses_stay(run, tmp_path):
     record = settled()
     assert not record.artifacts["checkpoints/e0"].stored
     assert digest in blobs()
+    with pytest.raises(NotFoundError, match=r"\(e1 took its place: checkpoints='last'\); it was at .*e0"):
+        record.artifacts["checkpoints/e0"].read()
 
 
 def test_bytes_that_were_there_before_stay(run, tmp_path):
@@ -404,3 +408,18 @@ def test_a_policy_may_be_none_at_all(run, tmp_path):
     checkpoints.saved(write(tmp_path / "e0", "weights"))
     checkpoints.finish()
     assert "checkpoints: 1 seen, 0 kept (checkpoints='none')" in [line.message for line in settled().capture_report]
+
+
+def test_what_no_record_keeps_any_more_is_garbage(run, tmp_path, place):
+    """Bytes that could not be freed at once, because somebody had taken them, go with the next collection."""
+    checkpoints = Checkpoints(run, "last")
+    checkpoints.saved(write(tmp_path / "e0", "weights"))
+    collector().background.wait(20)
+    digest = content.bytes_digest(b"weights")
+    content.taken(content.blob_path(collector().place.blobs, digest))
+    checkpoints.saved(write(tmp_path / "e1", "other weights"))
+    assert {digest, content.bytes_digest(b"other weights")} <= (settled() and blobs())
+    with open_store(place) as store:
+        collect_garbage(store, grace=-60.0)
+    assert digest not in blobs()
+    assert content.bytes_digest(b"other weights") in blobs()

@@ -129,7 +129,7 @@ class Loop:
             "optimizer steps": self.steps, "optimizers": len(self._optimizers), "schedulers": len(self._schedulers)
         }  # fmt: skip
         report_capture(run, "torch", hooks=["optimizer steps"], stopwatch=self.stopwatch, seen=seen)
-        if not any(not key.startswith(_OURS) for key in run.latest_metrics()):
+        if not _has_metrics(run):
             run.report(
                 "metrics", f"a training loop of {self.steps:,} optimizer steps logged none: run.log({{…}}) records them"
             )
@@ -191,11 +191,13 @@ def watch(run: Run, module: Any, optimizer: Any, every: int | None) -> Watching:
     """Record a model and its optimizers in `run`, and its norms at every so many steps; `Run.watch` explains it."""
     if run.is_silent:
         return Watching(None, module, None, [])
-    modules.record(run, module)
+    with guarded("recording the model"):
+        modules.record(run, module)
     loop = loop_of(run)
     chosen = [optimizers.unwrapped(one) for one in optimizers.as_list(optimizer)]
-    for one in chosen:
-        loop.take(one)
+    with guarded("recording the optimizers"):
+        for one in chosen:
+            loop.take(one)
     watcher = Watcher(run, weakref.proxy(module), True if every is None else every)
     watching = Watching(loop, module, watcher, chosen)
     _watching.append(watching)
@@ -265,9 +267,12 @@ def _hook() -> Callable[[Any, Any, Any], None]:
     def stepped(optimizer: Any, _args: Any, _kwargs: Any) -> None:
         if is_compiling():
             return
-        known = known_optimizers.get(optimizer)
-        if known is None:
-            known = known_optimizers[optimizer] = _Known()
+        try:
+            known = known_optimizers.get(optimizer)
+            if known is None:
+                known = known_optimizers[optimizer] = _Known()
+        except TypeError:  # one that cannot be a key
+            return
         step = known.steps
         known.steps = step + 1
         if step >= known.due:
@@ -315,6 +320,12 @@ def _is_driven() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _has_metrics(run: Run) -> bool:
+    """Whether anybody in this process has logged a metric to the run that is neither ours nor the system's."""
+    handles = [one for one in tuple(run._collector._handles) if one.id == run.id]
+    return any(not key.startswith(_OURS) for one in handles for key in one.latest_metrics())
 
 
 def _differ(rates: dict[str, Any], before: dict[str, Any]) -> bool:

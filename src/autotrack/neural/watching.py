@@ -159,7 +159,7 @@ def _sample(tensor: Any) -> Any:
 
 
 def _histogram(values: Any) -> Any:
-    """Smallest and largest finite value, counts of `BINS` bins between them, and how many are not finite: float64."""
+    """Smallest and largest finite value, counts of `BINS` bins between them, and how many are not finite."""
     torch: Any = sys.modules["torch"]
     finite = torch.isfinite(values)
     least = torch.where(finite, values, torch.inf).min()
@@ -171,7 +171,7 @@ def _histogram(values: Any) -> Any:
         counts = torch.bincount(place, minlength=BINS + 1)
     else:  # where counting them so would wait for the device
         counts = (place == torch.arange(BINS + 1, device=values.device).unsqueeze(1)).sum(1)
-    return torch.cat([torch.stack([least, most]).double(), counts.double()])
+    return torch.cat([torch.stack([least, most]), counts.float()])  # counts up to `SAMPLE` are exact
 
 
 def _write(training: Recorder, key: str, found: Sequence[tuple[str, int, Any]], step: int, event: Any) -> None:

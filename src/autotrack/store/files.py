@@ -79,8 +79,9 @@ class Artifact(File):
 
     def _open(self) -> Blobs:
         if not self.stored:
+            why = f" ({self.meta['reason']})" if self.meta.get("reason") else ""
             raise NotFoundError(
-                f"{self} was recorded by size and digest only; it was at {self.source or 'no known place'}"
+                f"{self} was recorded by size and digest only{why}; it was at {self.source or 'no known place'}"
             )
         return super()._open()
 
