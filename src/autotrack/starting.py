@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from autotrack import announce, job, lifecycle, naming, notebook, ranks
+from autotrack import announce, job, lifecycle, naming, notebook, ranks, requeuing
 from autotrack import collector as collector_module
 from autotrack.collector import Collector, active_run, collector, is_worker, recording_allowed
 from autotrack.events import Failure, FinalStatus, RunKind, TrainingFinished
@@ -49,6 +49,24 @@ def start_run(
     Raises `RunActiveError` if the run is being written elsewhere, `NotFoundError` if there is nothing to resume,
     `InvalidValueError` for names, tags or params that cannot be kept.
     """
+    return _start(
+        name, experiment=experiment, tags=tags, params=params, parent=parent, run_id=run_id, resume=resume, kind=kind
+    )
+
+
+def _start(
+    name: str | None,
+    *,
+    experiment: str | None,
+    tags: Mapping[str, Any] | None,
+    params: Mapping[str, Any] | None,
+    kind: RunKind,
+    parent: Run | str | None = None,
+    run_id: str | None = None,
+    resume: Run | str | None = None,
+    base: str | None = None,
+) -> Run:
+    """As `start_run`; without a name it gets the next one after `base`, by default the experiment's."""
     owner = collector()
     if not recording_allowed(automatic=False) or _follows(owner):
         silent = NullRun(owner, run_id or naming.new_run_id(), name=name or "off", experiment=experiment or "off")
@@ -69,10 +87,16 @@ def start_run(
     owner.open_journal()
     around = _run_around()
     above = parent.id if isinstance(parent, Run) else parent or (around.id if around is not None else None)
+    if above is None and run_id is None:
+        left = requeuing.interrupted(owner, kind, experiment_name(owner, experiment), name)
+        if left is not None:
+            return _open(left, params=params, tags=tags, resumed=True)
     run = Run(
         owner,
         _checked_id(run_id) if run_id else naming.new_run_id(),
-        name=checked_key(name or owner.settings.name or naming.numbered(owner.place.path, _base_name(owner))),
+        name=checked_key(
+            name or owner.settings.name or naming.numbered(owner.place.path, base or experiment_name(owner))
+        ),
         experiment=experiment_name(owner, experiment or (around.experiment if around is not None else None)),
         kind=kind,
         parent=above,
@@ -117,6 +141,7 @@ def _open(run: Run, *, params: Mapping[str, Any] | None, tags: Mapping[str, Any]
     record_surroundings(run)
     if run.parent is None:
         ranks.lead(run._collector.place.path, run.id)
+        requeuing.remember(run)
     return run
 
 
@@ -124,10 +149,6 @@ def _settle_in(owner: Collector) -> None:
     lifecycle.install(owner)
     if not owner.pulses:
         owner.pulses.append(Housekeeping(owner))
-
-
-def _base_name(owner: Collector) -> str:
-    return experiment_name(owner)
 
 
 def _checked_id(run_id: str) -> str:
@@ -203,11 +224,9 @@ def begin_training(
         if params:
             training.log_params(params)
         return training
-    owner = collector()
-    owner.open_journal()
-    opened = start_run(
-        run_name or naming.numbered(owner.place.path, name.lower()),
-        experiment=experiment, tags=tags, params=params, run_id=run if isinstance(run, str) else None, kind=kind,
+    opened = _start(
+        run_name, experiment=experiment, tags=tags, params=params, run_id=run if isinstance(run, str) else None,
+        kind=kind, base=name.lower(),
     )  # fmt: skip
     return Training(opened, 0, owns_run=True)
 
