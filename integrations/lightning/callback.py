@@ -61,6 +61,9 @@ class _Carrying:
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         self._tell(trainer, "the learning rates", Recording.batch_begins, trainer)
 
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        self._tell(trainer, "watching the gradients", Recording.watch, trainer)
+
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if stage == "fit" and is_worker():
             self._tell(trainer, "the end of a fit", Recording.wind_up, trainer)

@@ -19,6 +19,7 @@ from autotrack.integrations.lightning.tuning import tuned
 from autotrack.neural import ownership
 from autotrack.neural.optimizers import learning_rates
 from autotrack.neural.pace import Pace, Stopwatch, report_capture
+from autotrack.neural.watching import Watcher
 from autotrack.run import how_it_ended
 from autotrack.starting import Training, begin_training
 from autotrack.surroundings import follow
@@ -49,6 +50,7 @@ class Recording:
         self._checkpoints = Checkpoints(training, options.checkpoints)
         self.stopwatch = Stopwatch()
         self._pace = Pace()
+        self._watcher: Watcher | None = None
         self._rates: dict[str, Any] = {}
         self._began_at = 0, 0
         self._seen: Counter[str] = Counter()
@@ -129,6 +131,13 @@ class Recording:
             with guarded(what):
                 record(self.training, trainer, module)
         self._charge = ownership.take("lightning")
+        if self.options.watch:
+            self._watcher = Watcher(self.training, module, self.options.watch)
+
+    def watch(self, trainer: Any) -> None:
+        """Look at gradients and weights, if that was asked for and it is time."""
+        if self._watcher is not None:
+            self._watcher.look(trainer.global_step)
 
     def data(self, trainer: Any) -> None:
         """Record what the loaders hold, without taking anything from them."""

@@ -25,6 +25,9 @@ class Carrier(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._tell("what a training was asked for", Recording.describe, state, kwargs)
 
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._tell("watching the gradients", Recording.watch, state)
+
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._tell("the beginning of an epoch", Recording.epoch_begins)
 

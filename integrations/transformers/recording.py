@@ -16,6 +16,7 @@ from autotrack.integrations.transformers import facts
 from autotrack.integrations.transformers.metrics import renamed
 from autotrack.neural import ownership
 from autotrack.neural.pace import Pace, Stopwatch, report_capture
+from autotrack.neural.watching import Watcher
 from autotrack.run import how_it_ended
 from autotrack.starting import Training, begin_training, begin_trial
 
@@ -39,6 +40,7 @@ class Recording:
         self._trainer = weakref.ref(trainer)
         self._checkpoints = Checkpoints(training, options.checkpoints)
         self._pace = Pace()
+        self._watcher: Watcher | None = None
         self._seen: Counter[str] = Counter()
         self._charge: ownership.Charge | None = None
         self.trial: Any = None
@@ -70,6 +72,8 @@ class Recording:
         trainer = self._trainer()
         if self._charge is None:
             self._charge = ownership.take("transformers")
+        if self.options.watch and self._watcher is None and trainer is not None:
+            self._watcher = Watcher(self.training, trainer.model, self.options.watch)
         ranks.lead(self.training._collector.place.path, self.training.id)
         asked = getattr(self.trial, "params", None)
         if asked:
@@ -77,6 +81,11 @@ class Recording:
         for what, record in facts.GATHERERS:
             with guarded(what):
                 record(self.training, trainer, state, objects)
+
+    def watch(self, state: Any) -> None:
+        """Look at gradients and weights, if that was asked for and it is time."""
+        if self._watcher is not None:
+            self._watcher.look(state.global_step)
 
     def epoch_begins(self) -> None:
         """Count from here."""

@@ -287,6 +287,15 @@ def test_every_optimizer_is_recorded(tmp_path: Path) -> None:
     assert record.metrics["loss_0.1"].count >= 4
 
 
+@pytest.mark.usefixtures("autolog")
+def test_gradients_can_be_watched(tmp_path: Path) -> None:
+    """`watch` records norms of gradients and weights, at the optimizer's steps."""
+    trainer(tmp_path, callbacks=[AutotrackCallback(watch=2)], enable_checkpointing=False).fit(Net(), loader())
+    record = autotrack.get_run()
+    assert record.metrics["gradients/norm"].count == 4
+    assert record.metrics["weights/norm"].first > 0
+
+
 def weights(folder: Path) -> bytes:
     """The weights of a seeded training, byte for byte."""
     pl.seed_everything(3)
@@ -296,9 +305,9 @@ def weights(folder: Path) -> bytes:
 
 
 def test_the_weights_are_the_same_with_and_without(tmp_path: Path) -> None:
-    """Bit by bit."""
+    """Bit by bit, gradients watched or not."""
     without = weights(tmp_path)
-    autotrack.autolog("lightning")
+    autotrack.autolog("lightning", watch=1)
     assert weights(tmp_path) == without
     autotrack.autolog(disable=True)
     assert weights(tmp_path) == without

@@ -237,10 +237,11 @@ def weights(folder: Path) -> bytes:
 
 
 def test_the_weights_are_the_same_with_and_without(tmp_path: Path) -> None:
-    """Bit by bit."""
+    """Bit by bit, gradients watched or not."""
     without = weights(tmp_path)
-    autotrack.autolog("transformers")
+    autotrack.autolog("transformers", watch=1)
     assert weights(tmp_path) == without
+    assert autotrack.get_run().metrics["gradients/norm"].count == 4
     autotrack.autolog(disable=True)
     assert weights(tmp_path) == without
 
