@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
+from autotrack.checkpoints import POLICIES
+from autotrack.exceptions import ConfigurationError
 from autotrack.instrument.patching import Patches
 
 
@@ -35,6 +37,10 @@ class Options:
     log_input_examples: bool = True
     log_training_metrics: bool = True
     log_datasets: bool = True
+
+    def __post_init__(self) -> None:
+        if self.checkpoints not in POLICIES:
+            raise ConfigurationError(f"checkpoints={self.checkpoints!r}: there are {', '.join(map(repr, POLICIES))}")
 
 
 OptionsT = TypeVar("OptionsT", bound=Options)

@@ -45,3 +45,25 @@ def test_the_device_is_in_the_record() -> None:
         run._collector.background.wait(30)
     record = autotrack.get_run("last")
     assert record.environment["hardware"]["gpus"]
+
+
+def test_watching_a_model_does_not_wait_for_the_gpu() -> None:
+    """Norms and histograms are enqueued behind the kernels of the step; what they say is right all the same."""
+    model = torch.nn.Linear(512, 512, device="cuda")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    inputs = torch.ones(8, 512, device="cuda")
+    with autotrack.start_run("r") as run, run.watch(model, optimizer, every=1):
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(inputs).sum().backward()
+            torch.cuda._sleep(500_000_000)
+            done = torch.cuda.Event()
+            done.record()
+            optimizer.step()
+            assert not done.query()
+        expected = torch.linalg.vector_norm(torch.cat([one.grad.reshape(-1) for one in model.parameters()])).item()
+    run._collector.background.wait(30)
+    record = autotrack.get_run("last")
+    assert record.history_arrow(["gradients/norm"]).column("value").to_pylist() == pytest.approx([expected] * 3)
+    assert record.metrics["gradients/nonfinite"].max == 0
+    assert len([one for one in record.media if one.key == "weights"]) == 3

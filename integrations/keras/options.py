@@ -18,6 +18,7 @@ class KerasOptions(Options):
     """
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.batches_per_row is None and self.log_every not in (None, "epoch"):
             raise ConfigurationError(
                 f'log_every={self.log_every!r}: use "epoch", "batch" or a whole number of batches from 1 on'

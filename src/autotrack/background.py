@@ -45,12 +45,13 @@ class Background:
     def _work(self) -> None:
         due = time.monotonic() + PULSE
         while True:
-            try:
-                what, task = self._tasks.get(timeout=max(0.0, due - time.monotonic()))  # type: ignore[misc]
-            except queue.Empty:
+            if time.monotonic() >= due:  # also between tasks that come without a pause
                 with guarded("the heartbeat"):
                     self._pulse()
                 due = time.monotonic() + PULSE
+            try:
+                what, task = self._tasks.get(timeout=max(0.0, due - time.monotonic()))  # type: ignore[misc]
+            except queue.Empty:
                 continue
             with guarded(what):
                 task()
