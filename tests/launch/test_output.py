@@ -78,6 +78,17 @@ def test_a_reader_that_leaves(launch: Launch, tmp_path: Path):
     assert done.stdout.startswith(b"x" * 1000 + b"\n")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_behind_the_output_ends_nothing(launch: Launch):
+    """What the disk does not take is lost there, named in the report, and kept."""
+    with open("/dev/full", "wb") as full:
+        done = launch(*PYTHON, "print('lost')", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+    record = autotrack.get_run()
+    assert record.console == "lost\n"
+    assert any("5 bytes of stdout could not be written" in line for line in record.capture_report)
+
+
 def test_a_hundred_megabytes(launch: Launch):
     """They pass through; of them the beginning and the end are kept, and the report says so."""
     code = "import sys\nline = 'x' * 99 + '\\n'\nfor n in range(100): sys.stdout.write(line * 10_000)\nprint('the end')"

@@ -200,6 +200,24 @@ def test_an_exception_that_the_command_survives_is_no_failure(launch: Launch, wr
     assert (job.status, job.failure_type) == ("finished", None)
 
 
+def test_a_program_that_dies_in_a_training(launch: Launch, write: Write):
+    """Its training ended as the command did, whichever journal is read first."""
+    write(
+        "train.py",
+        """
+        import os, autotrack
+        from autotrack.starting import begin_training
+        training = begin_training("Net", "mine")
+        training.log({"loss": 1.0})
+        os.kill(os.getpid(), 9)
+        """,
+    )
+    assert launch(PYTHON, "train.py").returncode == -9
+    (job,) = jobs()
+    assert (job.status, job.metrics["loss"].last) == ("killed", 1.0)
+    assert [(training.name, training.status) for training in job.trainings] == [("Net", "killed")]
+
+
 def test_a_launch_within_a_launch_is_a_child(launch: Launch, write: Write):
     """Each command is a job of its own, and what is trained belongs to the inner one."""
     write("train.py", FIT + "LogisticRegression(max_iter=200).fit(X, y)\nprint('x')")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -29,7 +30,7 @@ def run(
     sink: Annotated[
         list[str] | None, typer.Option("--sink", metavar="URL", help="Also record there; repeatable.")
     ] = None,
-    console: Annotated[bool, typer.Option(" /--no-console", help="Do not keep what the command writes.")] = True,
+    no_console: Annotated[bool, typer.Option("--no-console", help="Do not keep what the command writes.")] = False,
 ) -> None:
     """Run a command and record what it trains, without any code in it.
 
@@ -39,11 +40,13 @@ def run(
     if not command:
         raise UsageError("which command? As in: autotrack run python train.py")
     tags = dict(_tag(text) for text in tag or ())
+    if sys.platform == "win32":
+        raise UsageError("autotrack run is for Linux and macOS; on Windows set AUTOTRACK=1 for the command")
     from autotrack.launch.command import CommandError
     from autotrack.launch.launcher import Options, launch
 
     try:
-        code = launch(words, Options(experiment, name, tags, tuple(sink or ()), console))
+        code = launch(words, Options(experiment, name, tags, tuple(sink or ()), console=not no_console))
     except CommandError as error:
         screen.say(f"error: {error}")
         code = error.code

@@ -27,7 +27,6 @@ from autotrack.launch.console import Console
 from autotrack.launch.relay import Relay
 from autotrack.launch.streams import Stream, open_streams, reserve_standard_descriptors
 from autotrack.run import Run, _now
-from autotrack.settings import switched_off
 from autotrack.starting import start_run
 
 SITE = Path(__file__).with_name("site")
@@ -53,7 +52,7 @@ def launch(words: Sequence[str], options: Options) -> int:
     """
     reserve_standard_descriptors()
     command = Command.of(words)
-    if switched_off():
+    if not collector().settings.enabled:
         _become(command)
     changes: dict[str, object] = {"sinks": options.sinks} if options.sinks else {}
     if not options.console:

@@ -20,7 +20,7 @@ FOLDER = "AUTOTRACK_JOB_FOLDER"
 JOINED = "joined"
 _OFF = ("0", "false", "no", "off", "")
 _OWN = frozenset({"autotrack", "sitecustomize", "usercustomize", "__main__", "__mp_main__"})
-_HELPERS = ("resource_tracker", "forkserver", "semaphore_tracker", "popen_loky")
+_HELPERS = ("resource_tracker", "forkserver", "semaphore_tracker", "multiprocessing-fork", "popen_loky")
 _waiting: list[FirstImport] = []
 
 

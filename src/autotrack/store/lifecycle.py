@@ -146,9 +146,6 @@ class RunRow:
         self.status, self.ended, self.exit_code = attempt.status, attempt.ended, event.exit_code
         if event.failure is not None:
             self.fail(event.failure)
-        for training in self.trainings.values():
-            if training.status == RUNNING:
-                training.status, training.ended = event.status, training.ended or attempt.ended
 
     def fail(self, failure: events.Failure) -> None:
         """Take the exception that ended it."""
@@ -161,6 +158,9 @@ class RunRow:
     def _sum_up(self) -> None:
         self.duration = None
         if self.status != RUNNING:
+            for training in self.trainings.values():
+                if training.status == RUNNING:
+                    training.status, training.ended = self.status, training.ended or self.ended
             parts = [(a.started, a.ended or a.last_event) for a in self.attempts.values()]
             self.duration = sum(max(0, end - start) for start, end in parts if start and end) / 1e6
 
