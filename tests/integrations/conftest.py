@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,3 +142,44 @@ def autolog(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     autotrack.autolog("sklearn")
     yield autotrack.autolog
     autotrack.autolog(disable=True)
+
+
+@pytest.fixture(scope="module")
+def run_twice(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Run a script `with` autotrack and `without` at once, in folders of these names, once for all test workers.
+
+    Returns the folder of both; what autotrack recorded lies in its `.autotrack`.
+    """
+
+    def run(script: Path, **environment: str) -> Path:
+        base = tmp_path_factory.getbasetemp()
+        folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / script.stem
+        folder.mkdir(exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / "done").exists():
+                _run_both(script, folder, environment)
+                (folder / "done").touch()
+        return folder
+
+    return run
+
+
+def _run_both(script: Path, folder: Path, environment: dict[str, str]) -> None:
+    ours = ("AUTOTRACK", "MLFLOW", "WANDB")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    settings = {"AUTOTRACK_DIR": str(folder / ".autotrack"), "AUTOTRACK_QUIET": "1", "PYTHONWARNINGS": "ignore"}
+    processes = []
+    for word in ("with", "without"):
+        (folder / word).mkdir()
+        command = [sys.executable, str(script), str(folder / word), word]
+        processes.append(
+            subprocess.Popen(
+                command, cwd=folder / word, env={**inherited, **settings, **environment}, stderr=subprocess.PIPE,
+                text=True,
+            )
+        )  # fmt: skip
+    for process in processes:
+        _, complaints = process.communicate(timeout=600)
+        assert process.returncode == 0, complaints
+        assert "autotrack:" not in complaints, complaints

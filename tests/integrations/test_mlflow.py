@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,26 +22,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(run_twice: Callable[..., Path]) -> Path:
     """The folder in which the script ran twice at once: `with` autotrack, which recorded it, and `without`."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AUTOTRACK", "MLFLOW"))}
-    environment |= {
-        "AUTOTRACK_DIR": str(folder / ".autotrack"), "AUTOTRACK_QUIET": "1", "PYTHONWARNINGS": "ignore",
-        "MLFLOW_REQUIREMENTS_INFERENCE_TIMEOUT": "1", "GIT_PYTHON_REFRESH": "quiet",
-    }  # fmt: skip
-    processes = []
-    for word in ("with", "without"):
-        (folder / word).mkdir()
-        command = [sys.executable, str(SCRIPT), str(folder / word), word]
-        processes.append(
-            subprocess.Popen(command, cwd=folder / word, env=environment, stderr=subprocess.PIPE, text=True)
-        )
-    for process in processes:
-        _, complaints = process.communicate(timeout=600)
-        assert process.returncode == 0, complaints
-        assert "autotrack:" not in complaints, complaints
-    return folder
+    return run_twice(SCRIPT, MLFLOW_REQUIREMENTS_INFERENCE_TIMEOUT="1")
 
 
 @pytest.fixture
