@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from autotrack.events import Failure
+from autotrack.events import AnyEvent, Failure, MetricRows, Params, Report
 from autotrack.instrument.trampolines import FILENAME
 from autotrack.integrations.sklearn.facts import brief
 from autotrack.run import MetricRecorder, Run
@@ -21,11 +22,11 @@ SCORE = "score"
 
 @dataclass
 class Candidate:
-    """The run of one candidate that is being evaluated; `left` counts its splits that have not ended."""
+    """The run of one candidate that is being evaluated; `missing` are its splits that have not ended."""
 
     run: Run
-    left: int
-    scores: list[dict[str, float]]
+    missing: set[int]
+    scores: list[dict[str, float]] = field(default_factory=list)
     failure: Failure | None = None
 
 
@@ -37,10 +38,12 @@ class Candidates:
 
     def __init__(self, training: Training, metric: str = SCORE) -> None:
         self.count = 0
+        self.splits = 0
         self._training = training
         self._metric = metric
         self._open: dict[int, Candidate] = {}
         self._opened: set[int] = set()
+        self._rows: dict[str, int] = {}
         self._round_start = 0
         self._round_size = 0
         self._round_seen: set[tuple[int, int]] = set()
@@ -64,7 +67,7 @@ class Candidates:
             self._opened.add(row)
             params = {str(name): brief(value) for name, value in parameters.items()}
             run = begin_trial(self._training, self._name(row), run_id=self.id(row), params=params, started=moment)
-            self._open[row] = Candidate(run, splits, [])
+            self._open[row] = Candidate(run, set(range(splits)))
 
     def ended(self, row: int, split: int, result: Mapping[str, Any], moment: float | None = None) -> None:
         """A split of a candidate has been scored, by default just now.
@@ -74,13 +77,11 @@ class Candidates:
         candidate = self._open.get(row)
         if candidate is None:
             return
-        scores = named("val/", result.get("test_scores"), self._metric)
-        values = {**scores, **named("train/", result.get("train_scores"), self._metric)}
-        values.update({name: result[name] for name in ("fit_time", "score_time") if name in result})
+        values = split_values(result, self._metric)
         candidate.run.log(values, step=split, time=moment)
         if result.get("fit_error") and candidate.failure is None:
             candidate.failure = failure_from(result["fit_error"])
-        self._count_down(row, candidate, scores, moment)
+        self._count_down(row, candidate, split, values, moment)
 
     def failed(self, row: int, failure: Failure, *, interrupted: bool) -> None:
         """The evaluation of a candidate raised, and the search ends with that."""
@@ -95,9 +96,9 @@ class Candidates:
         not when: they are recorded as ending now.
         """
         unseen = 0
-        for row in range(self.count, len(parameters)):
-            if row not in self._opened and row < MOST_CANDIDATES:
-                self._record_whole(row, parameters[row], results[row * splits : (row + 1) * splits])
+        for row in range(self.count, min(len(parameters), MOST_CANDIDATES)):
+            if row not in self._opened or row in self._open:
+                self._record_rest(row, parameters[row], results[row * splits : (row + 1) * splits])
                 unseen += 1
         self.count = len(parameters)
         return unseen
@@ -109,41 +110,79 @@ class Candidates:
             recorder = MetricRecorder(self._training._collector, self.id(row))
             recorder.log({name: values[row] for name, values in columns.items() if row < len(values)})
 
+    def told(self, event: AnyEvent | MetricRows) -> None:
+        """Take note of what a worker process has recorded: open and finish runs by it."""
+        row = self._row_of(event.run)
+        if row is None:
+            return
+        if isinstance(event, Params):
+            self.began(row, {}, self.splits, event.time)
+        candidate = self._open.get(row)
+        if candidate is None:
+            return
+        if isinstance(event, Report) and candidate.failure is None:
+            candidate.failure = failure_from(event.message)
+        if isinstance(event, MetricRows):
+            for position, split in enumerate(event.steps.tolist()):
+                values = dict(zip(event.frame.keys, (found[position].item() for found in event.values), strict=True))
+                self._count_down(row, candidate, split, values, float(event.times[position]))
+
     def close(self) -> None:
         """Finish the runs of candidates whose search ended before they did."""
         for row in tuple(self._open):
-            self._open.pop(row).run.finish("killed")
+            candidate = self._open.pop(row)
+            failure = candidate.failure
+            candidate.run.finish("killed" if failure is None else "failed", failure=failure)
 
     def id(self, row: int) -> str:
-        """The run id of a candidate: known to whoever knows the search."""
-        key = f"{self._training.id}/{self._training.number}/{row}"
-        return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+        """The run id of a candidate."""
+        return candidate_id(self._training, row)
+
+    def _row_of(self, run_id: str) -> int | None:
+        while run_id not in self._rows and len(self._rows) < MOST_CANDIDATES:
+            self._rows[self.id(len(self._rows))] = len(self._rows)
+        return self._rows.get(run_id)
 
     def _name(self, row: int) -> str:
         number = f"{self._training.number}." if self._training.number else ""
         return f"{self._training.run.name}/{number}{row}"
 
-    def _record_whole(self, row: int, parameters: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> None:
+    def _record_rest(self, row: int, parameters: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> None:
         lengths = [float(result.get("fit_time", 0.0)) + float(result.get("score_time", 0.0)) for result in results]
         moment = time.time() - sum(lengths)
         self.began(row, parameters, len(results), moment)
         for split, (result, length) in enumerate(zip(results, lengths, strict=True)):
             moment += length
-            self.ended(row, split, result, moment)
+            if row in self._open and split in self._open[row].missing:
+                self.ended(row, split, result, moment)
 
-    def _count_down(self, row: int, candidate: Candidate, scores: dict[str, float], moment: float | None) -> None:
+    def _count_down(
+        self, row: int, candidate: Candidate, split: int, values: dict[str, float], moment: float | None
+    ) -> None:
         with self._lock:
-            candidate.left -= 1
-            candidate.scores.append(scores)
-            if candidate.left:
+            candidate.missing.discard(split)
+            candidate.scores.append({name: value for name, value in values.items() if name.startswith("val/")})
+            if candidate.missing:
                 return
             self._open.pop(row, None)
         failure = candidate.failure
         candidate.run.finish("finished" if failure is None else "failed", failure=failure, time=moment)
         import numpy
 
-        means = {name: float(numpy.mean([one[name] for one in candidate.scores])) for name in scores}
+        names = candidate.scores[0]
+        means = {name: float(numpy.mean([one.get(name, math.nan) for one in candidate.scores])) for name in names}
         self._training.log(means, step=row, time=moment)
+
+
+def candidate_id(search: Training, row: int) -> str:
+    """The run id of a candidate, the same in every process that knows the search."""
+    return hashlib.blake2b(f"{search.id}/{search.number}/{row}".encode(), digest_size=8).hexdigest()
+
+
+def split_values(result: Mapping[str, Any], metric: str) -> dict[str, float]:
+    """The metrics of one split, from what scikit-learn's `_fit_and_score` returns."""
+    values = named("val/", result.get("test_scores"), metric) | named("train/", result.get("train_scores"), metric)
+    return values | {name: result[name] for name in ("fit_time", "score_time") if name in result}
 
 
 def named(prefix: str, scores: Any, metric: str) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from autotrack.instrument.patching import Patches
 from autotrack.integrations.sklearn.candidates import MOST_CANDIDATES, Candidates, metric_name
 from autotrack.integrations.sklearn.facts import brief
 from autotrack.integrations.sklearn.fitting import Fit, Preprocessing, failure_of
+from autotrack.integrations.sklearn.live import Attachment, Carrier, Workers, works_in_processes
 from autotrack.starting import NullTraining, Training
 
 SPLIT = "sklearn.split"
@@ -28,12 +30,28 @@ class Search(Fit):
     kind: RunKind = "search"
     candidates: Candidates | None = None
     _unseen = 0
+    _attached: Attachment | None = None
+    _workers: Workers | None = None
 
     def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Open the search; its candidates open as they are evaluated."""
         super().begin(args, kwargs)
         if self._training is not None and not isinstance(self._training, NullTraining):
-            self.candidates = Candidates(self._training, metric_name(getattr(self._estimator, "scoring", None)))
+            metric = metric_name(getattr(self._estimator, "scoring", None))
+            self.candidates = Candidates(self._training, metric)
+            if works_in_processes(self._estimator):
+                self._workers = Workers(self._training._collector, self.candidates, self._estimator)
+                self._attached = Attachment(self._estimator, Carrier(pickle.dumps(self._training), metric))
+
+    def measure(self) -> None:
+        """Take the time, and let go of the estimator: the fit has just ended."""
+        super().measure()
+        attached, self._attached = self._attached, None
+        if attached is not None:
+            with guarded("removing a callback"):
+                attached.detach()
+        if self._workers is not None:
+            self._workers.close()
 
     def is_of(self, estimator: Any) -> bool:
         """Whether this is the fit of that very object."""
@@ -41,8 +59,14 @@ class Search(Fit):
 
     def format(self, parameters: Any, splits: int, results: Any) -> None:
         """A round of candidates has been evaluated: record those that no split was seen of."""
-        if self.candidates is not None:
-            self._unseen += self.candidates.complete(parameters, splits, results)
+        if self.candidates is None:
+            return
+        if self._workers is not None:
+            with guarded("what workers recorded"):
+                self._workers.listen()
+        self._unseen += self.candidates.complete(parameters, splits, results)
+        if self._attached is not None:
+            self._attached.carrier.first = self.candidates.count
 
     def finished(self) -> None:
         """Record what the candidates came to and which is the best, then what any fit records."""

@@ -1,0 +1,199 @@
+"""Candidates that are evaluated in worker processes: recorded there as they run, and gathered here.
+
+A search hands every task of its workers itself, its callbacks included. So one more callback takes the record of the
+search along; where it arrives, splits are seen as they are here, and written to the worker's own journal. The runs are
+opened and finished by the process that searches: it reads what the journals of its workers say of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import pickle
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from autotrack._guard import guarded
+from autotrack.collector import Collector, is_worker
+from autotrack.events import AnyEvent, MetricRows
+from autotrack.instrument.patching import Patches
+from autotrack.integrations.sklearn.candidates import MOST_CANDIDATES, Candidates, candidate_id, split_values
+from autotrack.integrations.sklearn.facts import brief
+from autotrack.integrations.sklearn.fitting import failure_of
+from autotrack.journal.reader import JournalReader, journals
+from autotrack.run import MetricRecorder
+from autotrack.starting import Training
+
+CALLBACKS = "_skl_callbacks"
+WORKER_SPLIT = "sklearn.worker_split"
+FIT_ERROR = "fit"
+_LOCAL_BACKENDS = ("LokyBackend", "MultiprocessingBackend")
+
+_patches = Patches()
+
+
+class Carrier:
+    """A callback of scikit-learn's that does nothing but travel: with each task of a search to its worker.
+
+    `search` is the pickled training, so that nothing of it has to succeed on arrival; `first` is the row of the first
+    candidate of the round that is being evaluated.
+    """
+
+    def __init__(self, search: bytes, metric: str, first: int = 0) -> None:
+        self.search = search
+        self.metric = metric
+        self.first = first
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Nothing to do."""
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Nothing to do."""
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Nothing to do."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
+        """Nothing to do."""
+
+    def __reduce__(self) -> Any:
+        return _arrived, (self.search, self.metric, self.first)
+
+
+class Attachment:
+    """Keeps a carrier among an estimator's callbacks until `detach`; the user's own stay what they are."""
+
+    def __init__(self, estimator: Any, carrier: Carrier) -> None:
+        self.carrier = carrier
+        self._estimator = estimator
+        self._before = vars(estimator).get(CALLBACKS)
+        setattr(estimator, CALLBACKS, [*(self._before or ()), carrier])
+
+    def detach(self) -> None:
+        """Leave the estimator as it was."""
+        if self._before is not None:
+            setattr(self._estimator, CALLBACKS, self._before)
+        else:
+            vars(self._estimator).pop(CALLBACKS, None)
+
+
+class Workers:
+    """What the worker processes of this one have written about a search's candidates since this was made."""
+
+    def __init__(self, owner: Collector, candidates: Candidates, search: Any) -> None:
+        self._owner = owner
+        self._candidates = candidates
+        self._search = search
+        self._positions: dict[str, int] = {}
+        self._foreign: set[str] = set()
+        self._lock = threading.Lock()
+        for journal in self._journals():
+            self._positions[journal.id] = journal.committed() or 0
+        owner.pulses.append(self.listen)
+
+    def listen(self) -> None:
+        """Hand what is new to the candidates: when they began and what failed, then the scores, in order of time."""
+        with self._lock:
+            self._candidates.splits = vars(self._search).get("n_splits_", 0)
+            heard: list[AnyEvent | MetricRows] = []
+            for journal in self._journals():
+                batch = journal.read(self._positions.get(journal.id, 0))
+                self._positions[journal.id] = batch.end
+                heard += batch.events
+            for event in sorted(heard, key=_order):
+                self._candidates.told(event)
+
+    def close(self) -> None:
+        """Hear the rest and listen no more."""
+        with guarded("what workers recorded"):
+            self.listen()
+        if self.listen in self._owner.pulses:
+            self._owner.pulses.remove(self.listen)
+
+    def _journals(self) -> list[JournalReader]:
+        found = []
+        for journal in journals(self._owner.place.journals):
+            if journal.id in self._foreign:
+                continue
+            if journal.id not in self._positions and not _may_be_child(journal.header.pid):
+                self._foreign.add(journal.id)
+                continue
+            found.append(journal)
+        return found
+
+
+def works_in_processes(estimator: Any) -> bool:
+    """Whether a search is about to hand its splits to worker processes of this machine, and can carry callbacks."""
+    parallel = sys.modules.get("joblib.parallel")
+    if parallel is None or not hasattr(estimator, "set_callbacks"):
+        return False
+    backend = parallel.get_active_backend()[0]
+    if type(backend).__name__ not in _LOCAL_BACKENDS:
+        return False
+    return bool(parallel.effective_n_jobs(getattr(estimator, "n_jobs", None)) > 1)
+
+
+def _arrived(search: bytes, metric: str, first: int) -> Carrier:
+    """The carrier in another process: in a worker, splits are observed from now on."""
+    validation = sys.modules.get("sklearn.model_selection._validation")
+    if validation is not None and is_worker():
+        with guarded("observing the splits of a worker"):
+            if _patches.function(validation._fit_and_score, WORKER_SPLIT):
+                _patches.observe(WORKER_SPLIT, _on_split)
+    return Carrier(search, metric, first)
+
+
+def _on_split(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _WorkerSplit | None:
+    callbacks = getattr(kwargs.get("caller"), CALLBACKS, ())
+    carrier = next((callback for callback in callbacks if type(callback) is Carrier), None)
+    if carrier is None or kwargs.get("candidate_progress") is None:
+        return None
+    row, split = carrier.first + kwargs["candidate_progress"][0], kwargs["split_progress"][0]
+    if row >= MOST_CANDIDATES:
+        return None
+    search = _unpickled(carrier.search)
+    recorder = MetricRecorder(search._collector, candidate_id(search, row))
+    parameters = kwargs["parameters"] or {}
+    recorder.log_params({str(name): brief(value) for name, value in parameters.items()} or {"candidate": row})
+    return _WorkerSplit(recorder, split, carrier.metric)
+
+
+@functools.lru_cache(maxsize=4)
+def _unpickled(search: bytes) -> Training:
+    training: Training = pickle.loads(search)
+    return training
+
+
+class _WorkerSplit:
+    """Writes how one split of one candidate came out, in the worker's own journal."""
+
+    def __init__(self, recorder: MetricRecorder, split: int, metric: str) -> None:
+        self._recorder = recorder
+        self._split = split
+        self._metric = metric
+
+    def returned(self, result: Any) -> None:
+        if result.get("fit_error"):
+            self._recorder.report(FIT_ERROR, result["fit_error"])
+        self._recorder.log(split_values(result, self._metric), self._split)
+
+    def raised(self, error: BaseException) -> None:
+        self._recorder.report(FIT_ERROR, failure_of(error).traceback)
+
+
+def _order(event: AnyEvent | MetricRows) -> tuple[bool, float]:
+    return (True, float(event.times[0])) if isinstance(event, MetricRows) else (False, event.time)
+
+
+def _may_be_child(process: int) -> bool:
+    """Whether a process that writes a journal was made by this one; one that is gone already may have been."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(process).ppid() == os.getpid())
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False

@@ -1,0 +1,188 @@
+"""What happens inside a fit is recorded while it happens, also in worker processes, and leaves no trace behind."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import threading
+import time
+import warnings
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from joblib import parallel_backend
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.datasets import load_breast_cancer
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - importing it makes the halving searches appear
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
+from sklearn.tree import DecisionTreeClassifier
+
+from autotrack.collector import collector
+from autotrack.journal.reader import journals
+
+callback = pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
+
+X, y = load_breast_cancer(return_X_y=True)
+X, y = X[::3, :6], y[::3]
+
+
+class Waiting(ClassifierMixin, BaseEstimator):
+    """A classifier that announces that it is being fitted, and waits for a file."""
+
+    def __init__(self, number=0, folder=None):
+        self.number = number
+        self.folder = folder
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        deadline = time.monotonic() + 120
+        while self.number and not (Path(self.folder) / "go").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+class Fragile(ClassifierMixin, BaseEstimator):
+    """A classifier that cannot be fitted with some parameters."""
+
+    def __init__(self, good=True):
+        self.good = good
+
+    def fit(self, X, y):
+        if not self.good:
+            raise ValueError("no such luck")
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+class Counting:
+    """A user's own callback: counts the tasks that end in this process."""
+
+    def __init__(self):
+        self.ended = 0
+
+    def setup(self, estimator, context):
+        self.first = estimator._skl_callbacks[0] is self
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        self.ended += 1
+
+
+def _trials(seen):
+    return sorted((one for one in seen() if one.kind == "trial"), key=lambda one: int(one.name.rpartition("/")[2]))
+
+
+def test_candidates_in_worker_processes_have_their_real_times(autolog, seen, recorded):
+    """Workers write into journals of their own and open no run; the times are those of the splits."""
+    search = GridSearchCV(DecisionTreeClassifier(random_state=0), {"max_depth": [1, 2, 3, 4]}, cv=3, n_jobs=2)
+    search.fit(X, y)
+    writers = {}
+    for journal in journals(collector().place.journals):
+        writers.setdefault(journal.header.pid, []).extend(type(event).__name__ for event in journal.read(0).events)
+    (owner,) = [pid for pid, events in writers.items() if "RunStarted" in events]
+    assert any("MetricRows" in events for pid, events in writers.items() if pid != owner)
+    trials = _trials(seen)
+    rows = {event.run: event for event in recorded() if type(event).__name__ == "MetricRows"}
+    assert len(trials) == 4
+    for row, trial in enumerate(trials):
+        assert trial.status == "finished"
+        assert sorted(trial.history["val/score"]) == [
+            (split, search.cv_results_[f"split{split}_test_score"][row]) for split in range(3)
+        ]
+        assert trial.run in rows
+        assert trial.started < trial.ended
+    (run,) = [one for one in seen() if one.kind == "search"]
+    assert run.started <= trials[0].started
+    assert run.reported("candidates") == []
+
+
+def test_a_candidate_in_a_worker_is_a_run_while_it_runs(autolog, seen, tmp_path):
+    """Before the first fit of a candidate has ended, its run is open; a candidate that is done is finished."""
+    search = GridSearchCV(Waiting(folder=str(tmp_path)), {"number": [0, 1]}, cv=2, n_jobs=2, refit=False)
+    thread = threading.Thread(target=search.fit, args=(X, y))
+    thread.start()
+    deadline = time.monotonic() + 120
+    trials = []
+    while len(trials) < 2 and time.monotonic() < deadline and thread.is_alive():
+        for pulse in tuple(collector().pulses):
+            pulse()
+        trials = _trials(seen)
+    statuses = {trial.params["number"]: trial.status for trial in trials}
+    (tmp_path / "go").touch()
+    thread.join()
+    assert statuses[1] == "running"
+    assert [trial.status for trial in _trials(seen)] == ["finished", "finished"]
+
+
+def test_rounds_of_a_halving_search_in_workers_are_told_apart(autolog, seen):
+    """The same candidate in a later round is another run, with the scores of that round."""
+    search = HalvingGridSearchCV(
+        DecisionTreeClassifier(random_state=0), {"max_depth": [1, 2, 3, 4]}, cv=2, factor=2, min_resources=40,
+        random_state=0, n_jobs=2,
+    ).fit(X, y)  # fmt: skip
+    trials = _trials(seen)
+    table = search.cv_results_
+    assert [trial.params["max_depth"] for trial in trials] == [params["max_depth"] for params in table["params"]]
+    for row, trial in enumerate(trials):
+        assert sorted(trial.history["val/score"]) == [(k, table[f"split{k}_test_score"][row]) for k in range(2)]
+
+
+def test_a_failure_in_a_worker_is_the_candidates(autolog, seen):
+    """With `error_score="raise"` the search fails with the user's exception, and the candidate is the failed one."""
+    search = GridSearchCV(Fragile(), {"good": [True, False]}, cv=2, n_jobs=2, error_score="raise")
+    with pytest.raises(ValueError, match="no such luck"):
+        search.fit(X, y)
+    (run,) = [one for one in seen() if one.kind == "search"]
+    assert run.status == "failed"
+    failed = {trial.params["good"]: trial.failure for trial in _trials(seen) if trial.status == "failed"}
+    assert failed[False].message == "no such luck"
+    assert "Fragile" not in vars(search)
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_search_is_afterwards_what_it_was(autolog, own, fails):
+    """Its dictionary, pickles, copies and clones know nothing of the callback; the user's own are where they were."""
+    search = GridSearchCV(Fragile(good=not fails), {"good": [not fails]}, cv=2, n_jobs=2, error_score="raise")
+    counting = Counting()
+    if own:
+        search.set_callbacks(counting)
+    before, callbacks = list(vars(search)), vars(search).get("_skl_callbacks")
+    with suppress(ValueError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search.fit(X, y)
+    assert list(vars(search))[: len(before)] == before
+    assert vars(search).get("_skl_callbacks") is callbacks
+    assert callbacks == ([counting] if own else None)
+    if own:
+        assert counting.first
+        assert counting.ended == (0 if fails else 3)  # the search itself, its candidates, the refit
+    for other in (clone(search), copy.deepcopy(search), pickle.loads(pickle.dumps(search))):
+        assert b"autotrack" not in pickle.dumps(other)
+
+
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading"])
+def test_every_backend_gives_the_same_results(autolog, seen, backend):
+    """Candidates, scores and the order of ranks do not depend on where they were evaluated."""
+    search = GridSearchCV(DecisionTreeClassifier(random_state=0), {"max_depth": [1, 3]}, cv=2)
+    plain = clone(search).fit(X, y)
+    with parallel_backend(backend, n_jobs=2):
+        search.fit(X, y)
+    np.testing.assert_array_equal(search.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
+    trials = _trials(seen)
+    assert len(trials) == 4
+    for one in (trials[:2], trials[2:]):
+        assert len({trial.metrics["val/score.mean"] for trial in one}) == 1
