@@ -104,6 +104,8 @@ class Collector:
 
     def settle(self, settings: Settings, place: Place) -> None:
         """Go on with other settings; a change of place or sinks starts another journal."""
+        if place.path != self.place.path or settings.sinks != self.settings.sinks:
+            self.background.wait(settings.environment_timeout)  # what is under way belongs to the journal of now
         with self._lock:
             moves = place.path != self.place.path or settings.sinks != self.settings.sinks
             if moves and self.open_runs:
