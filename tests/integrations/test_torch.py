@@ -283,6 +283,16 @@ def test_a_model_is_watched_by_whatever_trains_it():
     assert record.metrics["gradients/norm"].count == 3
 
 
+def test_a_wrapped_model_is_watched_under_its_own_names():
+    """What `torch.compile` makes of a module is that module."""
+    model = small_model()
+    with autotrack.start_run("compiled") as run, run.watch(torch.compile(model), every=1):
+        train(model, torch.optim.SGD(model.parameters(), lr=0.1), steps=1)
+    record = the_record()
+    assert "gradients/norm/3.weight" in record.metrics
+    assert params_of(record)["model.wrapped_in"] == ["OptimizedModule"]
+
+
 def test_gradients_that_are_not_finite_are_counted():
     """The row says of how many parameters, and the norm is what it is."""
     model = small_model()
@@ -317,7 +327,7 @@ def test_a_compiled_step_goes_on_as_it_did(autolog):
     def weights() -> list[float]:
         model = small_model()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        step = torch.compile(lambda: optimizer.step(), backend="eager")
+        step = torch.compile(optimizer.step, backend="eager")
         for _ in range(3):
             functional.mse_loss(model[0](torch.ones(2, 4)), torch.zeros(2, 8)).backward()
             step()

@@ -198,8 +198,9 @@ def watch(run: Run, module: Any, optimizer: Any, every: int | None) -> Watching:
     with guarded("recording the optimizers"):
         for one in chosen:
             loop.take(one)
-    watcher = Watcher(run, weakref.proxy(module), True if every is None else every)
-    watching = Watching(loop, module, watcher, chosen)
+    inner, _ = modules.unwrapped(module)
+    watcher = Watcher(run, weakref.proxy(inner), True if every is None else every)
+    watching = Watching(loop, inner, watcher, chosen)
     _watching.append(watching)
     run.last_words.append(watching.remove)
     listen(watching)

@@ -50,7 +50,7 @@ def describe_module(module: Any, *, most_layers: int = MOST_LAYERS) -> ModuleFac
     own parameters, `parameters` and `trainable`. A model of more layers than `most_layers` is shown less deep: a row
     then holds all that lies below it.
     """
-    inner, wrappers = _unwrapped(module)
+    inner, wrappers = unwrapped(module)
     facts = ModuleFacts(_totals(inner))
     if wrappers:
         facts.totals["wrapped_in"] = wrappers
@@ -98,7 +98,8 @@ def _totals(module: Any) -> dict[str, Any]:
     return totals
 
 
-def _unwrapped(module: Any) -> tuple[Any, list[str]]:
+def unwrapped(module: Any) -> tuple[Any, list[str]]:
+    """The module inside what `torch.compile`, DDP, FSDP or DeepSpeed made of it, and the classes of these wrappers."""
     wrappers: list[str] = []
     for _ in range(len(_WRAPPERS)):
         kind = type(module).__name__

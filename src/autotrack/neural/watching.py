@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotrack import content
 from autotrack.events import Media
+from autotrack.neural.modules import unwrapped
 
 if TYPE_CHECKING:
     from autotrack.recorder import Recorder
@@ -47,7 +48,7 @@ class Watcher:
     ) -> None:
         self.every = steps_between(every)
         self._training = training
-        self._module = module
+        self._module, _ = unwrapped(module)
         self._histograms = histograms
         self._told: set[str] = set()
 
@@ -123,11 +124,13 @@ def _has_values(tensor: Any) -> bool:
 
 
 def _here(tensor: Any) -> Any:
-    """The values of a tensor on this rank, as a plain dense tensor."""
+    """The values of a tensor on this rank, as a plain dense tensor of real numbers."""
     tensor = tensor.detach()
     if type(tensor).__name__ == "DTensor":
         tensor = tensor._local_tensor
-    return tensor.coalesce().values() if tensor.is_sparse else tensor
+    if tensor.is_sparse:
+        tensor = tensor.coalesce().values()
+    return sys.modules["torch"].view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def _norms(key: str, tensors: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -135,13 +138,10 @@ def _norms(key: str, tensors: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     torch: Any = sys.modules["torch"]
     if not tensors:
         return {}
-    here = [_here(tensor) for _, tensor in tensors]
-    try:
-        norms = torch._foreach_norm(here, 2, dtype=torch.float32)
-    except (TypeError, RuntimeError, AttributeError, NotImplementedError):  # an older torch, or tensors of other kinds
-        norms = [torch.linalg.vector_norm(one, dtype=None if one.is_complex() else torch.float32) for one in here]
+    norms = _each_norm(torch, [_here(tensor) for _, tensor in tensors])
     device = norms[0].device
-    stacked = torch.stack([norm.to(device, torch.float32, non_blocking=True) for norm in norms])
+    dtype = torch.float64 if any(norm.dtype == torch.float64 for norm in norms) else torch.float32
+    stacked = torch.stack([norm.to(device, dtype, non_blocking=True) for norm in norms])
     row = {f"{key}/norm": torch.linalg.vector_norm(stacked)}
     if key == "gradients":
         row[f"{key}/nonfinite"] = (~torch.isfinite(stacked)).sum()
@@ -150,9 +150,24 @@ def _norms(key: str, tensors: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return row
 
 
+def _each_norm(torch: Any, tensors: Sequence[Any]) -> list[Any]:
+    """The norm of each tensor; those of half precision are summed up in full, where their squares fit."""
+    norms: dict[int, Any] = {}
+    halves = [number for number, one in enumerate(tensors) if one.element_size() < 4]
+    others = [number for number, one in enumerate(tensors) if one.element_size() >= 4]
+    for numbers, options in ((halves, {"dtype": torch.float32}), (others, {})):
+        chosen = [tensors[number] for number in numbers]
+        try:
+            found = torch._foreach_norm(chosen, 2, **options) if chosen else ()
+        except (TypeError, RuntimeError, AttributeError, NotImplementedError):  # an older torch, or other kinds
+            found = [torch.linalg.vector_norm(one, **options) for one in chosen]
+        norms.update(zip(numbers, found, strict=True))
+    return [norms[number] for number in range(len(tensors))]
+
+
 def _sample(tensor: Any) -> Any:
     here = _here(tensor)
-    if here.is_complex() or not here.numel():
+    if not here.numel():
         return None
     stride = -(-here.numel() // SAMPLE)
     return here.reshape(-1)[::stride].float()
