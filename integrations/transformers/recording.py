@@ -160,6 +160,7 @@ class Search:
         if asked:
             self.training.log_params({"search": {name: facts.short(value) for name, value in asked.items()}})
         _searches[trainer] = self
+        self._charge = ownership.take("transformers")
 
     def trial(self, trial: Any) -> Training:
         """The training of the next trial."""
@@ -170,7 +171,7 @@ class Search:
 
     def returned(self, result: Any) -> None:
         """The search ended well: what was best."""
-        _searches.pop(self._trainer, None)
+        self._release()
         with guarded("what a search found"):
             best = result[0] if isinstance(result, list) and result else result
             if getattr(best, "hyperparameters", None) is not None:
@@ -181,5 +182,9 @@ class Search:
 
     def raised(self, error: BaseException) -> None:
         """The search ended by an exception."""
-        _searches.pop(self._trainer, None)
+        self._release()
         self.training.finish(how_it_ended(error)[0], failure=error)
+
+    def _release(self) -> None:
+        self._charge.release()
+        _searches.pop(self._trainer, None)

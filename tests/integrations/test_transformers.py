@@ -212,6 +212,7 @@ def test_checkpoints_and_the_best_model(tmp_path: Path) -> None:
 def test_a_search_with_optuna(tmp_path: Path) -> None:
     """The search is a run, each trial a child of it with its own parameters and metrics."""
     pytest.importorskip("optuna")
+    autotrack.autolog("optuna")
     searching = Trainer(
         model_init=lambda trial: tiny_bert(), args=arguments(tmp_path, eval_strategy="epoch", num_train_epochs=1),
         train_dataset=rows(), eval_dataset=rows(8),
