@@ -121,7 +121,7 @@ LogisticRegression(max_iter=200).fit(X, y)
 def test_a_variable_suffices(installed: Path, write: Write, tmp_path: Path):
     """With AUTOTRACK=1 the programs of a pipeline record what they train, each training a run; else nothing is."""
     write("train.py", TRAIN)
-    for value, count in ((None, 0), ("0", 0), ("1", 1), ("yes", 1)):
+    for value, count in ((None, 0), ("0", 0), ("1", 1)):
         environment = {**os.environ, **({} if value is None else {"AUTOTRACK": value})}
         line = f"{installed} train.py && echo fine"
         done = subprocess.run(["sh", "-c", line], env=environment, capture_output=True, cwd=tmp_path)

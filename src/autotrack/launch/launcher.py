@@ -193,18 +193,18 @@ class Launcher:
 
     def _outcome(self, status: int, meeting: job.Meeting) -> tuple[FinalStatus, int | None, Failure | None]:
         """How the command ended: by a signal, or with an exit code and perhaps an exception that a program left."""
-        ended: FinalStatus = "preempted" if any(name in os.environ for name in lifecycle.PREEMPTING) else "killed"
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
-            told = number if number in waiting.ENDING else None
             name = waiting.name_of(number)
             failure = Failure(type=name, message=f"the command was ended by {name} (signal {number})")
-            return (ended if told is not None else "killed"), 128 + number, failure
+            return _ended_by(number), 128 + number, failure
         code = os.WEXITSTATUS(status)
         if code == 0:
             return "finished", 0, None
         failures = meeting.failures()
-        return (ended if self.signals.asked_to_end else "failed"), code, failures[-1] if failures else None
+        if failures or self.signals.asked_to_end is None:
+            return "failed", code, failures[-1] if failures else None
+        return _ended_by(self.signals.asked_to_end), code, None
 
     def _hear(self, run: Run, meeting: job.Meeting) -> None:
         """Record what is known of the programs of the command, and what could not be."""
@@ -268,6 +268,12 @@ class ConsoleReader:
     def _tell(self, message: str) -> None:
         self._run.report("console", message)
         announce.count_missing(self._run.id, 1)
+
+
+def _ended_by(number: int) -> FinalStatus:
+    """The status that a signal means: a scheduler's way to take the machine away, or somebody's will."""
+    scheduled = any(name in os.environ for name in lifecycle.PREEMPTING)
+    return "preempted" if scheduled and number in waiting.SCHEDULERS else "killed"
 
 
 def _cannot_start(command: Command, error: OSError) -> CommandError:

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 _PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 _KERNEL = 128  # the origin of a signal that a terminal sent, to the whole group
 RESTORED = [signal.SIGPIPE, *([signal.SIGXFSZ] if hasattr(signal, "SIGXFSZ") else [])]  # which Python ignores
+SCHEDULERS = frozenset({signal.SIGTERM, signal.SIGHUP})
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 
 
