@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +11,12 @@ from autotrack._guard import guarded
 from autotrack.checkpoints import Checkpoints
 from autotrack.integrations.keras import data, ending, model_facts, saving
 from autotrack.integrations.keras.calls import Call
-from autotrack.integrations.keras.measuring import Epochs, current_rate
+from autotrack.integrations.keras.measuring import Epochs, current_rate, weight_norms
 from autotrack.integrations.keras.options import KerasOptions
 from autotrack.integrations.keras.tuning import current_trial
 from autotrack.neural import ownership
 from autotrack.neural.pace import Stopwatch, report_capture
+from autotrack.neural.watching import Watcher
 from autotrack.run import Run, how_it_ended
 from autotrack.starting import Training, begin_training
 
@@ -37,6 +39,7 @@ class Fit:
         self._heard: Any = None
         self._reporter: Any = None
         self._resumed = False
+        self._watches_epochs = False
         self._inner: dict[str, int] = {}
         self.evaluations = 0
         self._stop = ending.Stop()
@@ -85,10 +88,21 @@ class Fit:
         params = getattr(heard, "params", None) or {}
         self._heard = heard
         self.epochs = Epochs(self.training, self._options.batches_per_row, self._batch_size(), self._stopwatch)
+        self._watch(self.training, self.epochs)
         self._reporter = Reporter(self, self.epochs)
         self._reporter.set_params(params)
         self._reporter.set_model(self.model)
         heard.callbacks.append(self._reporter)
+
+    def _watch(self, training: Training, epochs: Epochs) -> None:
+        backend = sys.modules["keras"].backend.backend()
+        if not self._options.watch:
+            return
+        if backend == "torch":
+            epochs.watch(Watcher(training, self.model, self._options.watch))
+        else:
+            training.report("watch", f"gradients are not at hand on {backend}: norms of weights at each epoch's end")
+            self._watches_epochs = True
 
     def saw_inner_fit(self, model: Any) -> None:
         """Count a fit inside this one, which is not recorded by itself."""
@@ -131,6 +145,8 @@ class Fit:
     def after_epoch_end(self, epoch: int) -> None:
         """All callbacks have heard of the end of the epoch."""
         self._stop.after_callbacks(self.model, epoch)
+        if self._watches_epochs and self.training is not None and self.epochs is not None:
+            self.training.log(weight_norms(self.model), self.epochs.step)
 
     def finished(self) -> None:
         """Record what came of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.neural.pace import Stopwatch
+from autotrack.neural.watching import MOST_NORMS, Watcher
 from autotrack.starting import Training
 
 _now = time.perf_counter
@@ -28,6 +30,7 @@ class Epochs:
         self.stopwatch = stopwatch
         self._training = training
         self._thread = threading.get_ident()
+        self._lock = threading.Lock()
         self._every = batches_per_row
         self._rows_per_batch = rows_per_batch
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -43,6 +46,11 @@ class Epochs:
         self._unreadable: set[str] = set()
         self.ended = 0
         self.rate_is_unknown = False
+        self._watcher: Watcher | None = None
+
+    def watch(self, watcher: Watcher) -> None:
+        """Let `watcher` look after each batch; only where batches are heard on the training's own thread."""
+        self._watcher = watcher
 
     @property
     def batches(self) -> int:
@@ -80,8 +88,11 @@ class Epochs:
 
     def batch_ended(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """A batch is over; may be called from several threads at once, and out of order."""
-        if batch > self._last_batch:  # noqa: PLR1730 - this is the cheapest way to say it, for every batch
-            self._last_batch = batch
+        with self._lock:
+            self._last_batch = max(self._last_batch, batch)
+        if self._watcher is not None:
+            with self.stopwatch, guarded("watching weights"):
+                self._watcher.look(self._offset + batch)
         if self._every is None or not logs:
             return
         begun = _now()
@@ -93,7 +104,9 @@ class Epochs:
             row = dict(zip(names, logs.values(), strict=True))
             row["epoch"] = self._epoch
             self._training.log(row, step)
-            self._last_row = step, row
+            with self._lock:
+                if step >= self._last_row[0]:
+                    self._last_row = step, row
         if threading.get_ident() == self._thread:
             self.stopwatch.seconds += _now() - begun
             self.stopwatch.calls += 1
@@ -168,3 +181,15 @@ def current_rate(model: Any) -> float | None:
     elif callable(rate) and not isinstance(rate, keras.Variable):
         return None
     return float(keras.ops.convert_to_numpy(rate))
+
+
+def weight_norms(model: Any) -> dict[str, float]:
+    """The Euclidean norm of all trained weights together, and of the largest ones by themselves."""
+    keras: Any = sys.modules["keras"]
+    weights = sorted(model.trainable_variables, key=lambda one: -math.prod(one.shape))
+    norms = {one.path: float(keras.ops.convert_to_numpy(keras.ops.norm(one))) for one in weights}
+    largest = dict(list(norms.items())[:MOST_NORMS])
+    return {
+        "weights/norm": math.hypot(*norms.values()),
+        **{f"weights/norm/{path}": norm for path, norm in largest.items()},
+    }

@@ -361,6 +361,32 @@ def test_nothing_is_recorded_while_paused(autolog, seen):
     assert seen() == []
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only thread-safe backends dispatch asynchronously")
+def test_the_callback_leaves_asynchronous_dispatch_on(history):
+    """Batches are recorded from Keras' threads, and training does not wait for it."""
+    model = made()
+    mine = keras.callbacks.CallbackList([quiet_callback(log_every="batch")], model=model, add_history=True, epochs=2)
+    assert mine._async_train
+    model.fit(X, Y, batch_size=16, epochs=2, verbose=0, callbacks=mine)
+    assert sorted(step for step, _ in history("train/loss")) == [0, 1, 2, 3, 4, 5]
+
+
+# Watching
+
+
+def test_weights_can_be_watched(only, history):
+    """Every so many batches with their gradients where these are at hand, else once per epoch."""
+    made().fit(X, Y, batch_size=16, epochs=2, verbose=0, callbacks=[quiet_callback(watch=2)])
+    run = only()
+    if keras.backend.backend() == "torch":
+        assert [step for step, _ in history("gradients/norm")] == [0, 2, 4]
+        assert [step for step, _ in history("weights/norm")] == [0, 2, 4]
+    else:
+        assert [step for step, _ in history("weights/norm")] == [0, 1]
+        assert run.reported("watch") == ["gradients are not at hand on jax: norms of weights at each epoch's end"]
+    assert all(value > 0 for _, value in history("weights/norm"))
+
+
 # Rates, ends
 
 
