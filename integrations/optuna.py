@@ -180,7 +180,7 @@ class _Told:
 
     def returned(self, result: Any) -> None:
         state, values = result[0].name, result[1]
-        if values:
+        if values and state == "COMPLETE":  # a pruned trial's value is the last one that it reported
             self._run.log(_objectives(values, "objective"))
         if state == "PRUNED":
             self._run.set_tags({"pruned": "yes"})
