@@ -7,6 +7,7 @@ learning rates as they change. What is trained by Lightning, transformers or Ker
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import weakref
@@ -23,6 +24,8 @@ from autotrack.run import Run
 
 SCHEDULER = "torch.scheduler.step"
 SAVE = "torch.save"
+MOST_SERIES = 20
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,17 @@ class TorchIntegration(Integration):
         return _Saved(self, run, os.fspath(where))
 
     def _saved(self, run: Run, path: str) -> None:
+        """Keep a file; those whose names differ in their numbers only are one series, each with its own last one."""
         loop = run.loop
-        if loop.checkpoints is None:
-            loop.checkpoints = Checkpoints(run, self.options.checkpoints)
-            run.last_words.append(loop.checkpoints.finish)
-        called_best = "best" in os.path.basename(path).lower()
-        loop.checkpoints.saved(path, step=loop.present_step, best=called_best, last=False if called_best else None)
+        series = _DIGITS.sub("#", os.path.abspath(path))
+        checkpoints = loop.checkpoints.get(series)
+        if checkpoints is None:
+            if len(loop.checkpoints) == MOST_SERIES:
+                run.report("checkpoint", f"not kept: {path}, as there are {MOST_SERIES} series of saved files already")
+                return
+            checkpoints = loop.checkpoints[series] = Checkpoints(run, self.options.checkpoints)
+            run.last_words.append(checkpoints.finish)
+        checkpoints.saved(path, step=loop.present_step, best="best" in os.path.basename(path).lower())
 
 
 class _SchedulerStep:

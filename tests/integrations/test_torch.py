@@ -221,7 +221,7 @@ def test_what_transformers_drives_is_left_alone_even_without_its_integration(aut
 
 
 def test_saved_state_is_kept_as_a_checkpoint(autolog, tmp_path):
-    """The last one and the one that is called best; what is no state of a training is not."""
+    """Of each series the last, the one that is called best; what is no state of a training is not."""
     model = small_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with autotrack.start_run("saving") as run:
@@ -229,13 +229,14 @@ def test_saved_state_is_kept_as_a_checkpoint(autolog, tmp_path):
             train(model, optimizer, steps=5)
             run.log({"loss": 1 / (epoch + 1)})
             torch.save({"model": model.state_dict(), "epoch": epoch}, tmp_path / f"epoch{epoch}.pt")
+            torch.save(optimizer.state_dict(), tmp_path / f"optimizer{epoch}.pt")
             collector().background.wait(20)
             if epoch == 1:
                 torch.save(model.state_dict(), str(tmp_path / "best.pt"))
         torch.save(["not", "a", "state"], tmp_path / "names.pt")
     record = the_record()
     stored = {file.name: file for file in record.artifacts if file.kind == "checkpoint" and file.stored}
-    assert set(stored) == {"checkpoints/epoch3.pt", "checkpoints/best.pt"}
+    assert set(stored) == {"checkpoints/epoch3.pt", "checkpoints/optimizer3.pt", "checkpoints/best.pt"}
     assert stored["checkpoints/epoch3.pt"].step == 19
     assert stored["checkpoints/best.pt"].meta["best"] is True
     assert torch.load(stored["checkpoints/epoch3.pt"].path())["epoch"] == 3

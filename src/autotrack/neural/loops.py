@@ -51,7 +51,7 @@ class Loop:
     def __init__(self, run: Run, every: int = EVERY) -> None:
         self.every = max(1, every)
         self.steps = 0
-        self.checkpoints: Any = None  # of the files that it saves, once there is one
+        self.checkpoints: dict[str, Any] = {}  # of the files that it saves, by their series
         self._run = weakref.ref(run)
         self._optimizers: list[weakref.ref[Any]] = []
         self._schedulers: list[weakref.ref[Any]] = []
