@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 
 from autotrack import collector as collector_module
-from autotrack import lifecycle, naming
+from autotrack import lifecycle, naming, ranks
 from autotrack._guard import guarded
 from autotrack.collector import Collector, collector, is_worker, recording_allowed
 from autotrack.events import Failure
@@ -119,9 +119,12 @@ _knowing = threading.RLock()
 
 
 def job_run() -> Run | None:
-    """The run of the command that this process belongs to; None if it belongs to none, or records elsewhere."""
+    """The run of the command that this process belongs to; None if it belongs to none, or records elsewhere.
+
+    Of the ranks of one training only the one that leads has it.
+    """
     run_id = os.environ.get(ID)
-    if not run_id or not recording_allowed(automatic=False):
+    if not run_id or not recording_allowed(automatic=False) or ranks.is_follower():
         return None
     owner = collector()
     for run in _known:

@@ -218,6 +218,26 @@ def test_a_program_that_dies_in_a_training(launch: Launch, write: Write):
     assert [(training.name, training.status) for training in job.trainings] == [("Net", "killed")]
 
 
+def test_the_ranks_of_one_training(launch: Launch, write: Write):
+    """Rank 0 records in the job, the others record nothing."""
+    write(
+        "train.py",
+        """
+        import autotrack
+        from autotrack.starting import begin_training
+        autotrack.log({"own": 1.0})
+        training = begin_training("Net", "mine")
+        training.log({"loss": 1.0})
+        training.finish()
+        """,
+    )
+    ranks = " & ".join(f"RANK={rank} {PYTHON} train.py" for rank in range(3))
+    write("ranks.sh", f"export WORLD_SIZE=3 MASTER_ADDR=localhost MASTER_PORT=1\n{ranks} & wait\n")
+    assert launch("sh", "ranks.sh").returncode == 0
+    (job,) = autotrack.runs(all=True)
+    assert job.metrics["own"].count == job.metrics["loss"].count == len(job.trainings) == 1
+
+
 def test_a_launch_within_a_launch_is_a_child(launch: Launch, write: Write):
     """Each command is a job of its own, and what is trained belongs to the inner one."""
     write("train.py", FIT + "LogisticRegression(max_iter=200).fit(X, y)\nprint('x')")
