@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -15,13 +16,12 @@ from autotrack.journal.reader import Batch
 from autotrack.store import schema
 from autotrack.store.bulk import Keys, Writer, rows_in
 from autotrack.store.compact import compact
+from autotrack.store.covered import cover_key, uncover, write_latest
 from autotrack.store.gather import Gathered, as_json, leaves
 from autotrack.store.lifecycle import Touched, settle
 from autotrack.store.points import PointWriter
 from autotrack.store.split import forget_facts, move_training, write_facts
 
-_params = Writer(schema.params, key=("run_pk", "key"), newer="time")
-_tags = Writer(schema.tags, key=("run_pk", "key"), newer="time")
 _sections = Writer(schema.sections, key=("run_pk", "name", "attempt", "training"))
 REFUSALS = (DataError, IntegrityError, InterfaceError, ProgrammingError, OverflowError, ValueError)
 _appended = {
@@ -58,14 +58,12 @@ def apply(connection: Connection, gathered: Gathered) -> Touched:
     """Write all facts of a batch whose range was claimed in this transaction."""
     keys = Keys(connection)
     touched = settle(connection, gathered, keys)
-    for move in touched.moved:
-        move_training(connection, *move)
+    _part(connection, touched)
     _report_damage(connection, gathered.batch, touched)
-    _params.write(
-        connection,
-        [(slot.pk, *row, slot.training) for slot, rows in gathered.params.items() for row in rows.values()],
-    )
-    _write_tags(connection, gathered)
+    shared = {row.pk for row in touched.rows.values() if any(item.child is None for item in row.trainings.values())}
+    params = [(slot.pk, *row, slot.training) for slot, rows in gathered.params.items() for row in rows.values()]
+    write_latest(connection, schema.params, params, shared)
+    _write_tags(connection, gathered, shared)
     _write_sections(connection, gathered, touched)
     for name, rows in gathered.rows.items():
         writer = _appended[name]
@@ -108,13 +106,26 @@ def _replace_artifacts(connection: Connection, gathered: Gathered) -> None:
             connection.execute(table.insert().values(run_pk=slot.pk, training=slot.training, **values))
 
 
-def _write_tags(connection: Connection, gathered: Gathered) -> None:
+def _part(connection: Connection, touched: Touched) -> None:
+    """Give trainings what is theirs, where they have runs of their own now."""
+    children: dict[int, dict[int, int]] = defaultdict(dict)
+    for run_pk, number, child_pk in touched.moved:
+        move_training(connection, run_pk, number, child_pk)
+        children[run_pk][number] = child_pk
+        touched.known.add(child_pk)  # it has facts by now, to which those of the batch come
+    for run_pk, found in children.items():
+        uncover(connection, run_pk, found)
+
+
+def _write_tags(connection: Connection, gathered: Gathered, shared: Collection[int]) -> None:
     items = [(slot, key, *found) for slot, tags in gathered.tags.items() for key, found in tags.items()]
     set_now = [(slot.pk, key, value, time, slot.training) for slot, key, value, time in items if value is not None]
-    _tags.write(connection, set_now)
+    write_latest(connection, schema.tags, set_now, shared)
     tags = schema.tags.c
     for slot, key, value, time in items:
         if value is None:
+            if slot.pk in shared:
+                cover_key(connection, schema.tags, slot.pk, key, slot.training)
             gone = (tags.run_pk == slot.pk) & (tags.key == key) & (tags.time <= time)
             connection.execute(schema.tags.delete().where(gone))
 

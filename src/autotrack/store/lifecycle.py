@@ -235,11 +235,11 @@ def settle(connection: Connection, gathered: Gathered, keys: Keys) -> Touched:
     for run, facts in gathered.runs.items():
         row = touched.rows[run]
         before = row.status
+        for number in facts.numbers:
+            row.training(number)
         row.take(facts, gathered.journal)
         if row.status != RUNNING and (before == RUNNING or facts.lifecycle):
             touched.ended.add(row.pk)
-        for number in facts.numbers:
-            row.training(number)
     rows = list(touched.rows.values())
     children = _split(connection, gathered, touched, keys)
     _belong_to_trainings(connection, rows, children)

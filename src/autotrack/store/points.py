@@ -55,12 +55,17 @@ class Summary:
             self.first, self.first_step, self.first_time = other.first, other.first_step, other.first_time
         if other.last_time >= self.last_time:
             self.last, self.last_step, self.last_time = other.last, other.last_step, other.last_time
-        if other.min is not None and (self.min is None or other.min < self.min):
+        if other.min is not None and _beats(self.min, self.min_time, -other.min, other.min_time, -1):
             self.min, self.min_step, self.min_time = other.min, other.min_step, other.min_time
-        if other.max is not None and (self.max is None or other.max > self.max):
+        if other.max is not None and _beats(self.max, self.max_time, other.max, other.max_time, 1):
             self.max, self.max_step, self.max_time = other.max, other.max_step, other.max_time
         self.count += other.count
         self.nans += other.nans
+
+
+def _beats(known: float | None, since: int | None, value: float, time: int | None, sign: int) -> bool:
+    """Whether a value, times its sign, is more than the one known; of equal ones the earlier counts."""
+    return known is None or value > sign * known or (value == sign * known and (time or 0) < (since or 0))
 
 
 _summary_row = attrgetter(*_metrics.columns)

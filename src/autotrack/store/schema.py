@@ -161,6 +161,19 @@ tags = Table(
     sqlite_with_rowid=False,
 )
 
+# Params and tags of a run and of its only training that hide one another: see `covered`.
+covered = Table(
+    "covered",
+    metadata,
+    _run_pk(primary=True),
+    Column("of", String(8), primary_key=True),  # params, tags
+    Column("key", Text, primary_key=True),
+    Column("training", Integer, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("row", Text, nullable=False),  # JSON: the row of that table
+    sqlite_with_rowid=False,
+)
+
 notes = Table(
     "notes",
     metadata,

@@ -129,6 +129,18 @@ def upgrade() -> None:  # noqa: PLR0915 - one table after the other
         batch_op.create_index(batch_op.f("ix_console_run_pk"), ["run_pk"], unique=False)
 
     op.create_table(
+        "covered",
+        sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("of", sa.String(length=8), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("training", sa.Integer(), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("row", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["run_pk"], ["runs.pk"], name=op.f("fk_covered_run_pk"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("run_pk", "of", "key", "training", name=op.f("pk_covered")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "datasets",
         sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("run_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
