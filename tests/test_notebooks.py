@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,24 @@ def test_sklearn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scored = [record for record in runs if "test/accuracy" in record.metrics]
     assert len(scored) == 6
     assert all(float(record.metrics["test/accuracy"]) > 0.9 for record in scored)
+
+
+def test_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From autolog to early stopping, a schedule, checkpoints, and every batch by the callback."""
+    for name in ("keras", "torch", "matplotlib", "pandas"):
+        if find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    cells = execute(FOLDER / "04_keras.ipynb", tmp_path, monkeypatch)
+    assert "sequential-1" in shown(cells["show"])
+    assert "'end.stopped_by': 'EarlyStopping'" in shown(cells["early"], "text/plain")
+    assert "'scheduler.name': 'ExponentialDecay'" in shown(cells["early"], "text/plain")
+    assert shown(cells["curves"], "image/png")
+    assert int(shown(cells["callback"], "text/plain")) == 44
+    assert "by batch" in shown(cells["table"])
+
+    first, stopped = autotrack.get_run("sequential-1"), autotrack.get_run("sequential-2")
+    assert (first.params["epochs"], first.params["batch_size"]) == (6, 64)
+    assert float(first.metrics["test/accuracy"]) > 0.8
+    assert stopped.params["end.epochs"] < 40
+    assert any(file.kind == "checkpoint" and file.stored for file in stopped.artifacts)
