@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from types import FunctionType
 from typing import Any, ClassVar
 
+from autotrack import boosting
 from autotrack._guard import guarded
 from autotrack.collector import recording_allowed
 from autotrack.integrations.base import Integration, Options
@@ -23,6 +24,7 @@ from autotrack.integrations.sklearn.facts import is_estimator
 from autotrack.integrations.sklearn.fitting import Fit, Preprocessing, is_preprocessing
 from autotrack.integrations.sklearn.partial import PARTIAL, PartialFits
 from autotrack.integrations.sklearn.searching import Search, Searches, is_search
+from autotrack.integrations.sklearn.solvers import IterativeFit, has_iterations
 from autotrack.integrations.sklearn.ties import note_labels
 from autotrack.integrations.sklearn.validation import Validation, functions
 
@@ -51,6 +53,8 @@ class SklearnIntegration(Integration):
 
     def install(self) -> None:
         """Observe all estimator classes that there are and that come."""
+        if self._is_inside_fit not in boosting.outer_fits:
+            boosting.outer_fits.append(self._is_inside_fit)
         self.patches.observe(FIT, self._on_fit)
         self.patches.observe(CLASS, self._on_class)
         for kind in _with_descendants(_base_estimator()):
@@ -66,6 +70,7 @@ class SklearnIntegration(Integration):
     def uninstall(self) -> None:
         """Put the classes back as they were."""
         super().uninstall()
+        boosting.outer_fits[:] = [one for one in boosting.outer_fits if one != self._is_inside_fit]
         self._evaluations.uninstall()
         self._partial_fits.end_all()
         self._seen = weakref.WeakSet()
@@ -106,8 +111,7 @@ class SklearnIntegration(Integration):
         if self._is_worker_of_fit(level):
             return None
         self._partial_fits.end_of(estimator)
-        kind = Search if is_search(estimator) else Preprocessing if is_preprocessing(estimator) else Fit
-        watch = _Outermost(self, kind(self.options, estimator, wrapped, level), around)
+        watch = _Outermost(self, _kind_of(estimator)(self.options, estimator, wrapped, level), around)
         watch.begin(args, kwargs)
         return watch
 
@@ -209,6 +213,14 @@ class _Overheard:
 
     def raised(self, error: BaseException) -> None:
         """It goes on to the function around, whose record it is."""
+
+
+def _kind_of(estimator: Any) -> type[Fit] | type[Preprocessing]:
+    if is_search(estimator):
+        return Search
+    if is_preprocessing(estimator):
+        return Preprocessing
+    return IterativeFit if has_iterations(estimator) else Fit
 
 
 def _base_estimator() -> type:

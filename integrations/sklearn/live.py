@@ -63,13 +63,12 @@ class Carrier:
 
 
 class Attachment:
-    """Keeps a carrier among an estimator's callbacks until `detach`; the user's own stay what they are."""
+    """Keeps a callback among an estimator's callbacks until `detach`; the user's own stay what they are."""
 
-    def __init__(self, estimator: Any, carrier: Carrier) -> None:
-        self.carrier = carrier
+    def __init__(self, estimator: Any, callback: Any) -> None:
         self._estimator = estimator
         self._before = vars(estimator).get(CALLBACKS)
-        setattr(estimator, CALLBACKS, [*(self._before or ()), carrier])
+        setattr(estimator, CALLBACKS, [*(self._before or ()), callback])
 
     def detach(self) -> None:
         """Leave the estimator as it was."""

@@ -30,6 +30,7 @@ class Search(Fit):
     kind: RunKind = "search"
     candidates: Candidates | None = None
     _unseen = 0
+    _carrier: Carrier | None = None
     _attached: Attachment | None = None
     _workers: Workers | None = None
 
@@ -41,7 +42,8 @@ class Search(Fit):
             self.candidates = Candidates(self._training, metric)
             if works_in_processes(self._estimator):
                 self._workers = Workers(self._training._collector, self.candidates, self._estimator)
-                self._attached = Attachment(self._estimator, Carrier(pickle.dumps(self._training), metric))
+                self._carrier = Carrier(pickle.dumps(self._training), metric)
+                self._attached = Attachment(self._estimator, self._carrier)
 
     def measure(self) -> None:
         """Take the time, and let go of the estimator: the fit has just ended."""
@@ -65,8 +67,8 @@ class Search(Fit):
             with guarded("what workers recorded"):
                 self._workers.listen()
         self._unseen += self.candidates.complete(parameters, splits, results)
-        if self._attached is not None:
-            self._attached.carrier.first = self.candidates.count
+        if self._carrier is not None:
+            self._carrier.first = self.candidates.count
 
     def finished(self) -> None:
         """Record what the candidates came to and which is the best, then what any fit records."""

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 import threading
 import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import pytest
 from joblib import parallel_backend
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_breast_cancer
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - importing it makes the halving searches appear
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+import autotrack
 from autotrack.collector import collector
 from autotrack.journal.reader import journals
 
@@ -26,6 +32,8 @@ callback = pytest.importorskip("sklearn.callback", reason="callbacks came with s
 
 X, y = load_breast_cancer(return_X_y=True)
 X, y = X[::3, :6], y[::3]
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers need not find this file
 
 
 class Waiting(ClassifierMixin, BaseEstimator):
@@ -186,3 +194,42 @@ def test_every_backend_gives_the_same_results(autolog, seen, backend):
     assert len(trials) == 4
     for one in (trials[:2], trials[2:]):
         assert len({trial.metrics["val/score.mean"] for trial in one}) == 1
+
+
+def test_each_iteration_of_a_solver_is_recorded(autolog, only):
+    """The log loss of the training data after every iteration of a logistic regression, as the solver goes."""
+    scaled = StandardScaler().fit_transform(X)
+    fitted = LogisticRegression().fit(scaled, y)
+    run = only()
+    *losses, final = run.history["train/log_loss"]
+    assert [step for step, _ in losses] == list(range(int(fitted.n_iter_[0])))
+    assert losses[-1][1] == pytest.approx(log_loss(y, fitted.predict_proba(scaled)), rel=1e-6)
+    assert final[1] == losses[-1][1]
+    assert losses[0][1] > losses[-1][1]
+
+
+def test_listening_to_a_solver_changes_nothing(autolog):
+    """Coefficients, attributes, the user's own callbacks and pickles are those of a fit that nobody listens to."""
+    counting = Counting()
+    heard = LogisticRegression(max_iter=30).set_callbacks(counting).fit(X, y)
+    ended = counting.ended
+    assert vars(heard)["_skl_callbacks"] == [counting]
+    autotrack.autolog(disable=True)
+    plain = LogisticRegression(max_iter=30).set_callbacks(Counting()).fit(X, y)
+    assert vars(plain)["_skl_callbacks"][0].ended == ended
+    np.testing.assert_array_equal(heard.coef_, plain.coef_)
+    assert list(vars(heard)) == list(vars(plain))
+    assert b"autotrack" not in pickle.dumps(heard)
+
+
+def test_iterations_beyond_our_share_of_the_fit_are_counted_not_computed(autolog, only, monkeypatch):
+    """When the time for our own work is used up, the rest is named in the report."""
+    for limit in ("BUDGET", "SHARE"):
+        monkeypatch.setattr(f"autotrack.integrations.sklearn.solvers.{limit}", 0.0)
+    monkeypatch.setattr("autotrack.integrations.sklearn.solvers.MOST_ROWS", 50)
+    fitted = LogisticRegression(max_iter=1000).fit(X, y)
+    run = only()
+    skipped, sample = run.reports[-2:]
+    assert "was not computed" in skipped.message
+    assert skipped.count == fitted.n_iter_[0] - 1
+    assert "48 of 190 rows" in sample.message

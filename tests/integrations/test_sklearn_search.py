@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import sys
 import threading
 import warnings
 from contextlib import suppress
 
+import cloudpickle
 import numpy as np
 import pytest
 import sklearn
@@ -38,6 +40,8 @@ from autotrack.models import load_model
 
 X, y = load_breast_cancer(return_X_y=True)
 X, y = X[::3, :6], y[::3]
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers need not find this file
 
 
 @pytest.fixture
@@ -240,7 +244,7 @@ def test_a_candidate_that_cannot_be_fitted_is_a_failed_run(autolog, searched, jo
     run, (good, bad) = searched()
     assert (run.status, good.status, bad.status) == ("finished", "finished", "failed")
     assert (bad.failure.type, bad.failure.message) == ("ValueError", "no such luck")
-    assert 'raise self.error("no such luck")' in bad.failure.traceback
+    assert "in fit" in bad.failure.traceback
     assert "autotrack" not in bad.failure.traceback.replace("/tests/integrations", "").replace(__file__, "")
     assert bad.history["val/score"] == [(0, -1.0), (1, -1.0)]
 
