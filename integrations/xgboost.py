@@ -1,0 +1,170 @@
+"""XGBoost: each `xgboost.train` is a training, each `xgboost.cv` one too, evaluated as it goes on.
+
+The evaluations are read where XGBoost hands them to callbacks, so that nobody's list of callbacks is touched.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from autotrack import boosting
+from autotrack._guard import guarded
+from autotrack.boosting import Boosting, Watch
+from autotrack.integrations.base import Integration
+
+TRAIN, CV, ITERATION = "xgboost.train", "xgboost.cv", "xgboost.iteration"
+MOST_NAMES = 1_000
+_NO_PARAMETERS = ("dtrain", "evals", "evals_result")
+_IMPORTANCES = ("gain", "weight", "cover")
+
+
+class XgboostIntegration(Integration):
+    """Records every outermost call of `train` and `cv`; an estimator's fit is scikit-learn's to record."""
+
+    watches: ClassVar[tuple[str, ...]] = ("xgboost.training",)
+    distribution: ClassVar[str] = "xgboost"
+    requires: ClassVar[str] = ">=2.0"
+
+    def install(self) -> None:
+        """Observe both functions, and the end of each iteration."""
+        training, callback = sys.modules.get("xgboost.training"), sys.modules.get("xgboost.callback")
+        if training is None or callback is None:
+            return
+        self.patches.observe(TRAIN, self._on_train)
+        self.patches.observe(CV, self._on_cv)
+        self.patches.observe(ITERATION, self._on_iteration)
+        for function, key in ((training.train, TRAIN), (training.cv, CV)):
+            self.patches.function(getattr(function, "__wrapped__", function), key)
+        self.patches.method(callback.CallbackContainer, "after_iteration", ITERATION)
+
+    def _on_train(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch:
+        begun = boosting.begin("xgboost", "xgboost", self.options)
+        if begun is None:
+            return boosting.step_aside()
+        with guarded("what a training was given"):
+            given, chosen, default = boosting.call_params(wrapped, args, kwargs, _NO_PARAMETERS)
+            begun.log_params(chosen, default, "train")
+            evals = given["evals"] if isinstance(given["evals"], (list, tuple)) else ()  # an iterator is for XGBoost
+            sets = [(str(name), data) for data, name in evals]
+            begun.evaluates([(name, data is given["dtrain"]) for name, data in sets])
+            begun.log_data("dtrain", _description(given["dtrain"]), is_training=True)
+            for name, data in sets:
+                if data is not given["dtrain"]:
+                    begun.log_data(name, _description(data))
+        return Watch(begun, _trained)
+
+    def _on_cv(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch:
+        begun = boosting.begin("xgboost", "xgboost-cv", self.options)
+        if begun is None:
+            return boosting.step_aside()
+        with guarded("what a cross-validation was given"):
+            given, chosen, default = boosting.call_params(wrapped, args, kwargs, ("dtrain", "folds"))
+            begun.log_params(chosen, default, "cv")
+            begun.evaluates([("train", True), ("test", False)])
+            begun.name_set("test", "val")
+            begun.log_data("dtrain", _description(given["dtrain"]), is_training=True)
+        return Watch(begun, _validated)
+
+    def _on_iteration(
+        self, wrapped: Any, container: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> _Iteration | None:
+        begun = boosting.present()
+        if begun is None:
+            return None
+        given = {**dict(zip(("model", "epoch"), args, strict=False)), **kwargs}
+        return _Iteration(begun, container, given["model"], given["epoch"])
+
+
+class _Iteration:
+    """Waits until an iteration was evaluated and the callbacks were told."""
+
+    def __init__(self, begun: Boosting, container: Any, model: Any, epoch: int) -> None:
+        self._begun = begun
+        self._container = container
+        self._model = model
+        self._epoch = epoch
+
+    def returned(self, stops: Any) -> None:
+        begun, container = self._begun, self._container
+        if begun.first_step is None:  # after the rounds of the model that the training goes on with
+            begun.first_step = 0 if container.is_cv else max(0, self._model.num_boosted_rounds() - self._epoch - 1)
+        if container.is_cv:
+            begun.folds = len(self._model.cvfolds)
+        values: dict[str, float] = {}
+        for data, metrics in container.history.items():
+            for metric, scores in metrics.items():
+                key = begun.key(data, metric)
+                if container.is_cv:
+                    values[f"{key}.mean"], values[f"{key}.std"] = map(float, scores[-1])
+                else:
+                    values[key] = float(scores[-1])
+        begun.log(values, begun.first_step + self._epoch)
+        if stops:
+            begun.stopped_by = _who_stopped(container.callbacks)
+
+    def raised(self, error: BaseException) -> None:
+        """It goes on to the call around, whose record it is."""
+
+
+def _trained(begun: Boosting, booster: Any) -> None:
+    with guarded("the outcome of a training"):
+        begun.end["iterations"] = booster.num_boosted_rounds()
+        best = booster.attributes()
+        if "best_iteration" in best:
+            begun.end["best_iteration"] = int(best["best_iteration"])
+            begun.training.log({"best_score": float(best["best_score"])})
+    with guarded("feature importances"):
+        _keep_importances(begun, booster)
+    with guarded("saving the model"):
+        boosting.keep_model(begun, "xgboost", booster, lambda: bytes(booster.save_raw("ubj")), _inputs(booster))
+
+
+def _validated(begun: Boosting, result: Any) -> None:
+    begun.end["folds"] = begun.folds
+    begun.end["iterations"] = begun.step + 1
+    if begun.stopped_by:  # then what is returned ends with the best iteration
+        begun.end["best_iteration"] = len(next(iter(dict(result).values()), ())) - 1
+
+
+def _keep_importances(begun: Boosting, booster: Any) -> None:
+    found: dict[str, dict[str, float]] = {}
+    is_linear = "gblinear" in booster.save_config()
+    for kind in ("weight",) if is_linear else _IMPORTANCES:
+        scores = booster.get_score(importance_type=kind)
+        found[kind] = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
+    features = list(next(iter(found.values())))
+    columns = {kind: [scores.get(name, 0.0) for name in features] for kind, scores in found.items()}
+    boosting.keep_importances(begun, features, columns)
+
+
+def _who_stopped(callbacks: Any) -> str:
+    for one in callbacks:
+        if type(one).__name__ == "EarlyStopping" and one.current_rounds >= one.rounds:
+            return "EarlyStopping"
+    able = [type(one).__name__ for one in callbacks if not type(one).__module__.startswith("xgboost.")]
+    return able[0] if len(able) == 1 else "one of " + ", ".join(able)
+
+
+def _description(data: Any) -> dict[str, Any]:
+    """Shape and names of a `DMatrix`: nothing in it is read or copied."""
+    meta: dict[str, Any] = {
+        "type": f"{type(data).__module__}.{type(data).__qualname__}", "rows": data.num_row(),
+        "columns": data.num_col(), "nonmissing": data.num_nonmissing(),
+    }  # fmt: skip
+    for key, values in (("names", data.feature_names), ("dtypes", data.feature_types)):
+        if values is not None:
+            meta[key] = list(values)[:MOST_NAMES]
+    return meta
+
+
+def _inputs(booster: Any) -> dict[str, Any]:
+    names, types, count = booster.feature_names, booster.feature_types, booster.num_features()
+    if names is None:
+        return {"kind": "array", "dtype": "float32", "shape": [None, count]}
+    columns = [
+        {"name": str(name), "dtype": str(dtype)}
+        for name, dtype in zip(names[:MOST_NAMES], types or ["float"] * len(names), strict=False)
+    ]
+    return {"kind": "frame", "columns": columns, "count": count}

@@ -1,0 +1,17 @@
+"""What libraries of boosted trees have in common: a training is one call, its evaluations are by set and metric.
+
+| module | what it is |
+|---|---|
+| `training` | the outermost call as a training; what is trained in it or in an estimator is not recorded again |
+| `names` | keys of metrics from the names of evaluation sets, parameters from the arguments of a call |
+| `keeping` | the model in the library's own format, and what it goes by |
+"""
+
+from autotrack.boosting.keeping import MODEL_FILES, keep_importances, keep_model
+from autotrack.boosting.names import call_params, prefixes
+from autotrack.boosting.training import Boosting, Watch, begin, outer_fits, present, step_aside
+
+__all__ = [
+    "MODEL_FILES", "Boosting", "Watch", "begin", "call_params", "keep_importances", "keep_model", "outer_fits",
+    "prefixes", "present", "step_aside",
+]  # fmt: skip

@@ -1,0 +1,68 @@
+"""Under which names evaluations and parameters are recorded."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from autotrack.events import Role
+
+_TRAIN = re.compile(r"(d?train|training|learn)")
+_VAL = re.compile(r"d?(val|valid|validation|eval|evals)(_?\d+)?")
+_TEST = re.compile(r"d?test")
+
+
+def role_of(name: str, *, is_training: bool = False) -> Role:
+    """What an evaluation set is for, told by whether it is the training data itself, else by its name."""
+    word = name.lower()
+    if is_training or _TRAIN.fullmatch(word):
+        return "train"
+    return "val" if _VAL.fullmatch(word) else "test" if _TEST.fullmatch(word) else "unknown"
+
+
+def prefixes(sets: Iterable[tuple[str, bool]]) -> dict[str, str]:
+    """The first part of the keys of each set's metrics, by its name; the sets come with whether they are trained on.
+
+    It is the role where the name tells one, else the name itself; sets of one role are told apart by their names.
+    """
+    found: dict[str, str] = {}
+    for name, is_training in sets:
+        role = role_of(name, is_training=is_training)
+        found[name] = (name or "unnamed") if role == "unknown" else role
+    counts = Counter(found.values())
+    return {name: prefix if counts[prefix] == 1 else f"{prefix}/{name}" for name, prefix in found.items()}
+
+
+def call_params(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], leave_out: Iterable[str]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """All arguments of a call by name; those that are parameters and differ from their default, and those that don't.
+
+    `leave_out` are the names of arguments that are no parameters: data, callbacks. Callbacks are named in any case.
+    """
+    signature = inspect.signature(function)
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    given = dict(bound.arguments)
+    chosen: dict[str, Any] = {}
+    default: dict[str, Any] = {}
+    left_out = {*leave_out, "callbacks", "self"}
+    for name, value in given.items():
+        if name in left_out:
+            continue
+        standard = signature.parameters[name].default
+        same = value is standard or (type(value) is type(standard) and value == standard)
+        (default if same else chosen)[name] = value
+    if isinstance(given.get("callbacks"), (list, tuple)):
+        chosen["callbacks"] = [_name_of(one) for one in given["callbacks"]]
+    if not chosen.get("callbacks"):
+        chosen.pop("callbacks", None)
+    return given, chosen, default
+
+
+def _name_of(callback: Any) -> str:
+    named = callback if inspect.isroutine(callback) or isinstance(callback, type) else type(callback)
+    return str(named.__qualname__)
