@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
+import os
 import pickle
 import random
+import subprocess
 import sys
 
 import cloudpickle
@@ -225,6 +227,47 @@ def _checked(estimator):
         return check_estimator(estimator)  # before 1.6: raises at the first failure
     results = check_estimator(estimator, on_fail=None, on_skip=None)
     return sorted((result["check_name"], result["status"]) for result in results)
+
+
+SWITCH = """
+import os
+def pytest_configure(config):
+    if os.environ.get("RECORD"):
+        import sklearn.model_selection
+        import autotrack
+        autotrack.autolog("sklearn")
+"""
+SEARCH = "sklearn.model_selection.tests.test_search"
+VALIDATION = "sklearn.model_selection.tests.test_validation"
+
+
+@pytest.mark.parametrize(
+    ("modules", "chosen"),
+    [
+        ([SEARCH, VALIDATION], "grid_search_no_score or refit or pickle or cross_val_score_errors or fit_params"),
+        pytest.param([SEARCH, VALIDATION], "", marks=pytest.mark.slow),
+        pytest.param(["sklearn.model_selection.tests.test_successive_halving"], "", marks=pytest.mark.slow),
+        pytest.param(["sklearn.callback", "sklearn.tests.test_pipeline"], "", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.timeout(3600)
+def test_scikit_learns_own_tests_agree(tmp_path, modules, chosen):
+    """The tests that scikit-learn ships pass, fail and skip one by one as they do without autolog."""
+    (tmp_path / "switch.py").write_text(SWITCH)
+    assert _outcomes(tmp_path, modules, chosen, "1") == _outcomes(tmp_path, modules, chosen, "")
+
+
+def _outcomes(folder, modules, chosen, record):
+    """How each of scikit-learn's tests ended, by its name."""
+    command = [sys.executable, "-m", "pytest", "-p", "switch", "-p", "no:cacheprovider", "-n0", "-q", "-rA", "--tb=no"]
+    done = subprocess.run(
+        [*command, "-k", chosen, "--pyargs", *modules], capture_output=True, text=True, cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), "RECORD": record},
+    )  # fmt: skip
+    lines = [line.split(" - ")[0] for line in done.stdout.splitlines()]
+    outcomes = sorted(line for line in lines if line.startswith(("PASSED", "FAILED", "ERROR", "XFAIL", "XPASS")))
+    assert len(outcomes) > 5, done.stdout
+    return outcomes
 
 
 @pytest.mark.parametrize("order", ["before", "after"])
