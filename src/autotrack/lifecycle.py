@@ -73,9 +73,13 @@ class Ending:
             run.finish(status, failure=failure, exit_code=exit_code)
         with guarded("reading metrics from the GPU"):
             self.owner.deferred.drain(wait=True)  # what was logged to a run that another process owns
-        if self.owner.current_journal is not None:
-            self.owner.current_journal.heartbeat()
+        journal = self.owner.current_journal
+        if journal is not None:
+            journal.heartbeat()
             self.owner.report_dropped()
+            lost = journal.waiting + sum(journal.dropped.values())
+            if lost:
+                announce.say(f"{lost:,} facts are lost: there was no room for them on the disk to the end")
         deliver_the_rest(self.owner)
         announce.closing(self.owner)
 

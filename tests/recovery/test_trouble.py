@@ -93,6 +93,26 @@ def test_what_was_dropped_is_named(tmp_path: Path, script: Any) -> None:
     assert "dropped" in line.message
 
 
+def test_what_a_full_disk_never_took_is_named_at_the_end(script: Any) -> None:
+    """With no room up to the last moment nothing more can be recorded; the program's last line says how much."""
+    done = script(
+        """
+        import resource, autotrack
+        with autotrack.start_run("r") as run:
+            run._collector.background.wait(30)
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+            for step in range(10_000):
+                run.log({"a": float(step)}, step=step)
+        """,
+        AUTOTRACK_CAPTURE="-system",
+    )
+    (line,) = [line for line in done.stderr.splitlines() if "are lost" in line]
+    lost = int(line.split()[1].replace(",", ""))
+    assert autotrack.get_run("last").metrics["a"].count + lost == 10_001  # the end of the run is lost, too
+    assert autotrack.get_run("last").status == "crashed"
+
+
 def test_a_place_that_cannot_be_written_is_replaced(tmp_path: Path, script: Any) -> None:
     """By the user's data folder, with one line; the training does not notice."""
     blocked = tmp_path / "blocked"
