@@ -38,7 +38,7 @@ class TorchIntegration(Integration):
 
     watches: ClassVar[tuple[str, ...]] = ("torch",)
     distribution: ClassVar[str] = "torch"
-    requires: ClassVar[str] = ">=2.0"
+    requires: ClassVar[str] = ">=2.1"
     options_type: ClassVar[type[Options]] = TorchOptions
 
     def __init__(self, options: Options) -> None:

@@ -161,6 +161,43 @@ def test_several_optimizers_are_numbered(autolog):
     assert record.metrics["train/learning_rate.1"].last == 0.002
 
 
+def test_one_training_after_the_other_goes_on_counting(autolog):
+    """Folds in one run: each optimizer is recorded, and the steps go on where the last one stopped."""
+    with autotrack.start_run("folds") as run:
+        for fold in range(3):
+            model = small_model()
+            train(model, torch.optim.SGD(model.parameters(), lr=0.1 * (fold + 1)), steps=6)
+            run.log({"score": fold})
+            del model
+            gc.collect()
+    record = the_record()
+    params = params_of(record)
+    assert [params["optimizer.lr"], params["optimizer.1.lr"], params["optimizer.2.lr"]] == pytest.approx(
+        [0.1, 0.2, 0.3]
+    )
+    assert "seen 18 optimizer steps, 3 optimizers" in reports(record, "capture")[0]
+    rates = record.history_arrow(["train/learning_rate"])
+    assert rates["step"].to_pylist() == [0, 6, 12]
+    assert rates["value"].to_pylist() == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_hundreds_of_optimizers_are_bounded(autolog):
+    """One per parameter, as some memory savers do: the report says how many are recorded."""
+    model = torch.nn.Sequential(*[torch.nn.Linear(1, 1) for _ in range(15)])
+    optimizers = [torch.optim.SGD([parameter], lr=0.1) for parameter in model.parameters()]
+    with autotrack.start_run("many") as run:
+        for _ in range(3):
+            model(torch.ones(1, 1)).sum().backward()
+            for optimizer in optimizers:
+                optimizer.step()
+        run.log({"loss": 1.0})
+    record = the_record()
+    assert "optimizer.19.name" in record.params
+    assert "optimizer.20.name" not in record.params
+    assert "only the first 20 optimizers are recorded" in reports(record, "capture")
+    assert any("seen 3 optimizer steps, 30 optimizers" in line for line in reports(record, "capture"))
+
+
 def test_schedulers_inside_schedulers_are_one(autolog):
     """A warm-up followed by a decay, and functions by their name."""
     model = small_model()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 EVERY = 10
 RATES_EVERY = 5.0  # seconds between two looks at the pace
 LATER = 100
+MOST = 20  # optimizers, and schedulers, that are recorded
+PATIENCE = 3  # looks of another optimizer during which the one that counts the steps may stand still
 NEVER = sys.maxsize
 _OURS = ("train/learning_rate", "train/steps_per_second", "system/", "gradients/", "weights/")
 _DRIVERS = ("lightning.pytorch.", "pytorch_lightning.", "transformers.trainer", "keras.src.")
@@ -35,7 +37,7 @@ _MOST_FRAMES = 60
 class _Known:
     """What is remembered of an optimizer: how often it has stepped, and at which step to look again."""
 
-    __slots__ = ("due", "foreign", "loop", "steps", "watched")
+    __slots__ = ("due", "foreign", "lead_at", "loop", "patience", "steps", "watched")
 
     def __init__(self) -> None:
         self.steps = 0
@@ -43,6 +45,40 @@ class _Known:
         self.loop: Loop | None = None
         self.watched: list[Watching] | None = None  # not yet found out
         self.foreign: bool | None = None
+        self.lead_at = -1  # how far the optimizer that counts the loop's steps was at the last look
+        self.patience = PATIENCE
+
+
+class _Count:
+    """The steps of a loop, as counted by the optimizer that leads it: the first one, as long as it moves."""
+
+    def __init__(self) -> None:
+        self._lead: _Known | None = None
+        self._optimizer: weakref.ref[Any] | None = None
+        self._before = 0
+        self._start = 0
+
+    @property
+    def done(self) -> int:
+        """How many steps there have been."""
+        return self._before + self._lead.steps - self._start if self._lead is not None else 0
+
+    def number(self, optimizer: Any, known: _Known) -> int | None:
+        """The number of the step that was just made, from 0; None if another optimizer counts them."""
+        if known is not self._lead:
+            if self._is_moving(known):
+                return None
+            self._before, self._start = self.done, known.steps - 1
+            self._lead, self._optimizer = known, weakref.ref(optimizer)
+        return self.done - 1
+
+    def _is_moving(self, other: _Known) -> bool:
+        """Whether the leader is there, and has stepped between the last looks of another one."""
+        if self._lead is None or self._optimizer is None or self._optimizer() is None:
+            return False
+        other.patience = other.patience - 1 if other.lead_at == self._lead.steps else PATIENCE
+        other.lead_at = self._lead.steps
+        return other.patience > 0
 
 
 class Loop:
@@ -50,18 +86,17 @@ class Loop:
 
     def __init__(self, run: Run, every: int = EVERY) -> None:
         self.every = max(1, every)
-        self.steps = 0
         self.checkpoints: dict[str, Any] = {}  # of the files that it saves, by their series
+        self.stopwatch = Stopwatch()
         self._run = weakref.ref(run)
         self._optimizers: list[weakref.ref[Any]] = []
         self._schedulers: list[weakref.ref[Any]] = []
-        self._first: _Known | None = None
+        self._count = _Count()
         self._rates: dict[str, Any] = {}
         self._pace = Pace()
         self._looked = 0
         self._concluded = False
         self._process = os.getpid()
-        self.stopwatch = Stopwatch()
 
     @property
     def run(self) -> Run | None:
@@ -69,42 +104,44 @@ class Loop:
         return self._run()
 
     @property
-    def optimizers(self) -> list[Any]:
-        """Those that have stepped and are still there, in the order of their first step."""
-        return [found for one in self._optimizers if (found := one()) is not None]
-
-    @property
     def present_step(self) -> int | None:
-        """The number of the latest step of the first optimizer; None before it."""
-        known = self._first
-        return known.steps - 1 if known is not None and known.loop is self and known.steps else None
+        """The number of the latest step; None before the first."""
+        return self._count.done - 1 if self._count.done else None
 
     def take(self, optimizer: Any) -> None:
-        """Record an optimizer that is new in this loop: the second one makes all of them numbered."""
-        run = self.run
-        if run is None or any(one() is optimizer for one in self._optimizers):
-            return
-        self._optimizers.append(weakref.ref(optimizer))
-        self._first = self._first or _known.setdefault(optimizer, _Known())
-        optimizers.record_optimizers(run, self.optimizers)
+        """Record an optimizer that is new in this loop; from the second one on they are numbered."""
+        self._take(optimizer, self._optimizers, optimizers.record_optimizers)
 
     def take_scheduler(self, scheduler: Any) -> None:
-        """Record a scheduler that is new in this loop."""
-        run = self.run
-        if run is None or any(one() is scheduler for one in self._schedulers):
-            return
-        self._schedulers.append(weakref.ref(scheduler))
-        optimizers.record_schedulers(run, [found for one in self._schedulers if (found := one()) is not None])
+        """Record a scheduler that is new in this loop; from the second one on they are numbered."""
+        self._take(scheduler, self._schedulers, optimizers.record_schedulers)
 
-    def stepped(self, optimizer: Any, step: int) -> None:
-        """Record the learning rates after step number `step` if they have changed, and the pace now and then."""
+    def _take(self, new: Any, known: list[weakref.ref[Any]], record: Callable[..., None]) -> None:
         run = self.run
-        if run is None or not self._optimizers or self._optimizers[0]() is not optimizer:
+        if run is None or any(one() is new for one in known):
             return
-        self.steps = step + 1
+        known.append(weakref.ref(new))
+        number = len(known) - 1
+        if number == 1 and (first := known[0]()) is not None:
+            record(run, first, first=0)
+        if number < MOST:
+            record(run, new, first=number or None)
+        elif number == MOST:
+            run.report("capture", f"only the first {MOST} {record.__name__.removeprefix('record_')} are recorded")
+
+    def stepped(self, optimizer: Any, known: _Known) -> None:
+        """Record the learning rates after a step if they have changed, and the pace now and then."""
+        step = self._count.number(optimizer, known)
+        if step is not None:
+            self._record(step)
+
+    def _record(self, step: int) -> None:
+        run = self.run
+        if run is None:
+            return
         self._pace.step(steps=step + 1 - self._looked)
         self._looked = step + 1
-        rates = optimizers.learning_rates(self.optimizers)
+        rates = optimizers.learning_rates([one() for one in self._optimizers[:MOST]])
         row = dict(rates) if _differ(rates, self._rates) else {}
         self._rates = rates
         if self._pace.seconds >= RATES_EVERY:
@@ -114,24 +151,18 @@ class Loop:
 
     def conclude(self) -> None:
         """Say how the loop was captured, and whether it logged any metric of its own. Only once."""
-        run = self.run
+        run, steps = self.run, self._count.done
         if run is None or self._concluded or os.getpid() != self._process:
             return
         self._concluded = True
-        last = self.present_step
-        if last is not None:
-            self.steps = last + 1
-            first = self._optimizers[0]()
-            if first is not None:
-                self.stepped(first, last)
+        if steps:
+            self._record(steps - 1)
         _look_again()
-        seen = {
-            "optimizer steps": self.steps, "optimizers": len(self._optimizers), "schedulers": len(self._schedulers)
-        }  # fmt: skip
+        seen = {"optimizer steps": steps, "optimizers": len(self._optimizers), "schedulers": len(self._schedulers)}
         report_capture(run, "torch", hooks=["optimizer steps"], stopwatch=self.stopwatch, seen=seen)
         if not _has_metrics(run):
             run.report(
-                "metrics", f"a training loop of {self.steps:,} optimizer steps logged none: run.log({{…}}) records them"
+                "metrics", f"a training loop of {steps:,} optimizer steps logged none: run.log({{…}}) records them"
             )
 
 
@@ -203,7 +234,8 @@ def watch(run: Run, module: Any, optimizer: Any, every: int | None) -> Watching:
     watching = Watching(loop, inner, watcher, chosen)
     _watching.append(watching)
     run.last_words.append(watching.remove)
-    listen(watching)
+    with guarded("listening to optimizers"):
+        listen(watching)
     _look_again()
     return watching
 
@@ -297,7 +329,7 @@ def _look(optimizer: Any, known: _Known, step: int) -> None:
         if known.loop is not loop:
             known.loop, known.steps, step = loop, 1, 0
             loop.take(optimizer)
-        loop.stepped(optimizer, step)
+        loop.stepped(optimizer, known)
         next_looks = [one.look(optimizer, step) for one in known.watched]
         known.due = min([step + loop.every, *next_looks])
 

@@ -39,19 +39,24 @@ class Facts:
     default: dict[str, Any] = field(default_factory=dict)
 
 
-def record_optimizers(training: Recorder, optimizers: Any) -> None:
-    """Record one optimizer as `optimizer.*`, several as `optimizer.0.*`, `optimizer.1.*`, …"""
-    _record(training, "optimizer", [describe_optimizer(one) for one in as_list(optimizers)])
+def record_optimizers(training: Recorder, optimizers: Any, *, first: int | None = None) -> None:
+    """Record one optimizer as `optimizer.*`, several as `optimizer.0.*`, `optimizer.1.*`, …
+
+    With `first` also a single one is numbered, from there on.
+    """
+    _record(training, "optimizer", [describe_optimizer(one) for one in as_list(optimizers)], first)
 
 
-def record_schedulers(training: Recorder, schedulers: Any) -> None:
-    """Record one scheduler as `scheduler.*`, several as `scheduler.0.*`, `scheduler.1.*`, …"""
-    _record(training, "scheduler", [describe_scheduler(one) for one in as_list(schedulers)])
+def record_schedulers(training: Recorder, schedulers: Any, *, first: int | None = None) -> None:
+    """Record one scheduler as `scheduler.*`, several as `scheduler.0.*`, `scheduler.1.*`, …; `first` as above."""
+    _record(training, "scheduler", [describe_scheduler(one) for one in as_list(schedulers)], first)
 
 
-def _record(training: Recorder, word: str, found: Sequence[Facts]) -> None:
+def _record(training: Recorder, word: str, found: Sequence[Facts], first: int | None) -> None:
+    is_one = len(found) == 1 and first is None
     for origin, parts in (("set", [one.chosen for one in found]), ("default", [one.default for one in found])):
-        params: Any = parts[0] if len(parts) == 1 else {str(number): part for number, part in enumerate(parts) if part}
+        numbered = {str(number): part for number, part in enumerate(parts, start=first or 0) if part}
+        params: Any = parts[0] if is_one else numbered
         if params:
             training.log_params({word: params}, origin=origin)
 
