@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,7 +42,7 @@ class Arguments:
 
 def params_of(estimator: Any) -> Params:
     """The parameters by scikit-learn's names (`C`, `clf__C`); set means different from the signature's default."""
-    everything = estimator.get_params(deep=True)
+    everything = _everything(estimator)
     found = Params()
     for key, value in everything.items():
         outer, _, name = key.rpartition("__")
@@ -49,6 +50,17 @@ def params_of(estimator: Any) -> Params:
         is_default = owner is not None and _same(value, _defaults(type(owner).__init__).get(name, _ABSENT))
         (found.default if is_default else found.chosen)[key] = brief(value)
     return found
+
+
+def _everything(estimator: Any) -> dict[str, Any]:
+    """What `get_params(deep=True)` gives, without asking the signature anew where there is nothing inside."""
+    kind, base = type(estimator), sys.modules["sklearn.base"].BaseEstimator
+    if kind.get_params is base.get_params:
+        own = {name: getattr(estimator, name) for name in _parameter_names(kind)}  # type: ignore[arg-type]
+        if not any(hasattr(value, "get_params") for value in own.values()):
+            return own
+    everything: dict[str, Any] = estimator.get_params(deep=True)
+    return everything
 
 
 def parts_of(estimator: Any) -> Iterator[Any]:
@@ -66,7 +78,7 @@ def arguments_of(
 
     Nothing, if they do not fit its signature: then the call itself is about to raise that.
     """
-    signature = inspect.signature(wrapped)
+    signature = _signature(wrapped)
     try:
         bound = signature.bind_partial(estimator, *args, **kwargs)
     except TypeError:
@@ -145,6 +157,17 @@ def _class_balance(labels: Any) -> dict[str, int] | None:
     if len(found) > MOST_CLASSES:
         return None
     return {str(name): int(count) for name, count in zip(found.tolist(), counts.tolist(), strict=True)}
+
+
+@functools.lru_cache(maxsize=512)
+def _parameter_names(kind: Any) -> list[str]:
+    names: list[str] = kind._get_param_names()
+    return names
+
+
+@functools.lru_cache(maxsize=512)
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)
 
 
 @functools.lru_cache(maxsize=512)

@@ -59,18 +59,20 @@ class Fit:
             kind.__name__, "sklearn", run_name=options.name, experiment=options.experiment, tags=options.tags,
             params={"model.class": kind.__qualname__, "model.module": kind.__module__}, kind=self.kind,
         )  # fmt: skip
+        chosen: dict[str, Any] = {}
+        default: dict[str, Any] = {}
         with guarded("the estimator's parameters"):
             params = params_of(self._estimator)
-            if params.chosen:
-                training.log_params(params.chosen)
-            if params.default:
-                training.log_params(params.default, origin="default")
+            chosen, default = params.chosen, params.default
         with guarded("the arguments of fit"):
-            self._arguments = arguments_of(self._wrapped, self._estimator, args, kwargs)
-            if self._arguments.chosen:
-                training.log_params(self._arguments.chosen)
-            if self._arguments.default:
-                training.log_params(self._arguments.default, origin="default")
+            given = self._arguments = arguments_of(self._wrapped, self._estimator, args, kwargs)
+            chosen.update(given.chosen)
+            default.update(given.default)
+        with guarded("parameters"):
+            if chosen:
+                training.log_params(chosen)
+            if default:
+                training.log_params(default, origin="default")
         if self._is_detailed:
             with guarded("the training data"):
                 self._look_at_data(training)

@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, f1_score, log_loss, mean_absolute_error, r2_score, root_mean_squared_error
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -441,13 +441,6 @@ def test_generators_are_not_consumed(autolog, only):
     model = Streaming().fit([number] for number in range(3))
     assert model.rows_ == [0, 1, 2]
     assert only().datasets["batches"].meta["type"] == "builtins.generator"
-
-
-def test_a_fit_inside_cross_validation_is_a_training(autolog, seen, cancer):
-    """`cross_val_score` fits clones one after the other: each is an outermost fit until it is known as a whole."""
-    X, y = cancer
-    cross_val_score(GaussianNB(), X, y, cv=3)
-    assert [run.status for run in seen()] == ["finished"] * 3
 
 
 def test_models_beyond_the_limit_are_named_in_the_report(autolog, only, cancer):

@@ -532,3 +532,41 @@ def test_without_time_tables_are_named(autolog, only, cancer, monkeypatch):
     GaussianNB().fit(*cancer)
     (line,) = only().reported("evaluations")
     assert "confusion matrix, ROC and precision-recall curves" in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["array", "sparse"])
+def test_large_data_is_never_copied(script, kind):
+    """Fit, prediction, score and metrics on 200 MB, or on a sparse matrix that would be 3 GB, take + 50 MB at most."""
+    made = {
+        "array": "X = np.ones((250_000, 100)); X[:, 0] = np.arange(250_000) % 7; y = np.arange(250_000) % 2",
+        "sparse": "X = scipy.sparse.random(20_000, 20_000, density=1e-4, format='csr', random_state=0); "
+        "y = np.arange(20_000) % 2",
+    }
+    script(
+        f"""
+        import tracemalloc
+        import numpy as np, scipy.sparse
+        from sklearn.base import BaseEstimator, ClassifierMixin
+        from sklearn.linear_model import SGDClassifier
+        from sklearn.metrics import accuracy_score, roc_auc_score, roc_curve
+        import autotrack
+        {made[kind]}
+        model = SGDClassifier(max_iter=1, tol=None)
+
+        def peak():
+            tracemalloc.start()
+            model.fit(X, y)
+            said = model.predict(X)
+            accuracy_score(y, said)
+            roc_curve(y, model.decision_function(X))
+            model.score(X, y)
+            most = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            return most
+
+        plain = peak()
+        autotrack.autolog()
+        assert peak() - plain < 50 << 20, (peak(), plain)
+        """
+    )
