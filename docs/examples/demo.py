@@ -15,7 +15,7 @@ FOLDER = HERE.parent.parent / "demo"
 SCRIPTS = ("breast_cancer.py", "digits.py", "diabetes.py")
 QUESTIONS = (
     ("What was recorded?", ("runs",)),
-    ("Which fits the diabetes data best?", ("best", "train/r2", "--experiment", "diabetes")),
+    ("Which is best on unseen patients?", ("best", "test/r2", "--experiment", "diabetes")),
     ("What is known of the last one?", ("show", "last")),
     ("Where does it all lie?", ("where",)),
 )

@@ -39,7 +39,10 @@ class Housekeeping:
         self._fold_if_large()
 
     def _check_room(self) -> None:
-        usage = shutil.disk_usage(self._owner.place.path)
+        try:
+            usage = shutil.disk_usage(self._owner.place.path)
+        except FileNotFoundError:  # it was moved, or the first run there has not made it yet
+            return
         if usage.free < min(LITTLE_ROOM, LITTLE_SHARE * usage.total):
             warn_once(
                 "room",
