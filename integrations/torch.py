@@ -68,10 +68,8 @@ class TorchIntegration(Integration):
 
     def _loop(self) -> loops.Loop | None:
         """The loop of the run that a step belongs to now."""
-        if not recording_allowed():
-            return None
         run = active_run()
-        if run is None or run.is_silent:
+        if run is None or run.is_silent or not recording_allowed():
             return None
         every = self.options.log_every
         return loops.loop_of(run, every if isinstance(every, int) else loops.EVERY)

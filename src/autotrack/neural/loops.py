@@ -316,14 +316,13 @@ def _hook() -> Callable[[Any, Any, Any], None]:
 
 
 def _look(optimizer: Any, known: _Known, step: int) -> None:
-    torch = sys.modules["torch"]
-    if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
-        return
     if known.watched is None:
         known.watched = [one for one in _watching if one.concerns(optimizer)]
-    loop = known.watched[-1]._loop if known.watched else _found(known)
+    loop = known.watched[-1]._loop if known.watched else _found(known, step)
     if loop is None:
-        known.due = step + (1 if _finders and not known.foreign and training_in_charge() is None else LATER)
+        return
+    torch = sys.modules["torch"]
+    if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
         return
     with loop.stopwatch:
         if known.loop is not loop:
@@ -334,13 +333,15 @@ def _look(optimizer: Any, known: _Known, step: int) -> None:
         known.due = min([step + loop.every, *next_looks])
 
 
-def _found(known: _Known) -> Loop | None:
+def _found(known: _Known, step: int) -> Loop | None:
     """The loop of an optimizer that nobody asked to watch; None where there is no run or a framework drives it."""
-    if not _finders or training_in_charge() is not None:
-        return None
-    if known.foreign is None:
+    if known.foreign is None and _finders and training_in_charge() is None:
         known.foreign = _is_driven()
-    return None if known.foreign else _finders[0]()
+    if known.foreign or not _finders or training_in_charge() is not None:
+        known.due = step + LATER
+        return None
+    known.due = step + 1  # a run may open at any moment
+    return _finders[0]()
 
 
 def _is_driven() -> bool:
