@@ -159,3 +159,21 @@ def test_a_variable_costs_nothing_where_it_is_not_set(installed: Path):
     """Not one module of ours is loaded."""
     code = "import sys; print([name for name in sys.modules if name.startswith('autotrack')])"
     assert subprocess.run([installed, "-c", code], capture_output=True).stdout == b"[]\n"
+
+
+def test_what_autotrack_needs_itself_is_loaded_once(write: Write, tmp_path: Path):
+    """The program's first import may be of a module that switching autolog on has just imported: it is that one."""
+    write("victim.py", "import sys\nsys.loads = getattr(sys, 'loads', 0) + 1\n")
+    program = """
+        import importlib, sys
+        from autotrack.launch import startup
+        startup.activate = lambda: sys.meta_path.remove(finder) or importlib.import_module("victim")
+        finder = startup.FirstImport()
+        sys.meta_path.insert(0, finder)
+        import victim
+        assert victim is sys.modules["victim"]
+        print(sys.loads, type(victim.__spec__.loader).__name__, victim.__spec__.origin)
+    """
+    script = write("first.py", program)
+    loads, loader, origin = without_us(PYTHON, str(script), folder=tmp_path).decode().split()
+    assert (loads, loader, Path(origin)) == ("1", "SourceFileLoader", tmp_path / "victim.py")

@@ -64,11 +64,34 @@ class FirstImport:
             activate()
         except Exception:  # noqa: BLE001 - a broken autotrack must not fail the program's import
             return None
+        if name in sys.modules:  # autotrack has needed it, too: a second copy would break the program
+            return _Present(sys.modules[name]).spec
         for finder in tuple(sys.meta_path):
             found = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
             if found is not None:
                 return found
         return None
+
+
+class _Present:
+    """A loader for a module that is there already: it gives just that, and leaves it as it is.
+
+    For a module that came while it was looked for, Python takes the spec that the module has by then, and loads that
+    again. So the module has this loader's until it has been given.
+    """
+
+    def __init__(self, module: ModuleType) -> None:
+        from importlib.machinery import ModuleSpec
+
+        self._module = module
+        self._own = module.__spec__
+        self.spec = module.__spec__ = ModuleSpec(module.__name__, self)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._own
 
 
 def _is_off() -> bool:
