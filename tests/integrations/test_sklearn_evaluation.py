@@ -570,3 +570,38 @@ def test_large_data_is_never_copied(script, kind):
         assert peak() - plain < 50 << 20, (peak(), plain)
         """
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["confusion or f1 or report or accuracy"])
+def test_scikit_learns_own_tests_of_metrics_agree(script, which):
+    """Shipped tests of the classification metrics pass, skip and fail as they do without autolog."""
+    source = """
+        import os, sys
+        import pytest
+        import sklearn.metrics
+        import autotrack
+
+        class Outcomes:
+            found = []
+
+            def pytest_runtest_logreport(self, report):
+                if report.when == "call" or report.outcome != "passed":
+                    self.found.append((report.nodeid.partition("::")[2], report.outcome))
+
+            def pytest_collection_finish(self, session):
+                if sys.argv[1] == "on":
+                    autotrack.autolog("sklearn")
+
+        os.chdir(os.path.join(os.path.dirname(sklearn.metrics.__file__), "tests"))
+        outcomes = Outcomes()
+        options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", os.devnull, "--rootdir", "."]
+        pytest.main(["test_classification.py", *options, "-k", sys.argv[2]], plugins=[outcomes])
+        print(*(f"outcome {name} {outcome}" for name, outcome in sorted(outcomes.found)), sep="\\n")
+        """
+    off, on = (
+        [line for line in script(source, word, which, timeout=300).stdout.splitlines() if line.startswith("outcome")]
+        for word in ("off", "on")
+    )
+    assert len(off) > 50
+    assert on == off
