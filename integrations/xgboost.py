@@ -5,6 +5,7 @@ The evaluations are read where XGBoost hands them to callbacks, so that nobody's
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -18,6 +19,15 @@ TRAIN, CV, ITERATION = "xgboost.train", "xgboost.cv", "xgboost.iteration"
 MOST_NAMES = 1_000
 _NO_PARAMETERS = ("dtrain", "evals", "evals_result")
 _IMPORTANCES = ("gain", "weight", "cover")
+
+
+class _Training(Boosting):
+    """A training of XGBoost: the first step, once it is known, its callbacks, and the folds of a cross-validation."""
+
+    first_step: int | None = None
+    folds: int = 0
+    callbacks: Any = ()
+    judge: tuple[str, str] = ("", "")
 
 
 class XgboostIntegration(Integration):
@@ -39,8 +49,8 @@ class XgboostIntegration(Integration):
             self.patches.function(getattr(function, "__wrapped__", function), key)
         self.patches.method(callback.CallbackContainer, "after_iteration", ITERATION)
 
-    def _on_train(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch:
-        begun = boosting.begin("xgboost", "xgboost", self.options)
+    def _on_train(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch[Any]:
+        begun = boosting.begin(_Training, "xgboost", "xgboost", self.options)
         if begun is None:
             return boosting.step_aside()
         with guarded("what a training was given"):
@@ -55,8 +65,8 @@ class XgboostIntegration(Integration):
                     begun.log_data(name, _description(data))
         return Watch(begun, _trained)
 
-    def _on_cv(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch:
-        begun = boosting.begin("xgboost", "xgboost-cv", self.options)
+    def _on_cv(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch[Any]:
+        begun = boosting.begin(_Training, "xgboost", "xgboost-cv", self.options)
         if begun is None:
             return boosting.step_aside()
         with guarded("what a cross-validation was given"):
@@ -70,7 +80,7 @@ class XgboostIntegration(Integration):
     def _on_iteration(
         self, wrapped: Any, container: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> _Iteration | None:
-        begun = boosting.present()
+        begun = boosting.present(_Training)
         if begun is None:
             return None
         given = {**dict(zip(("model", "epoch"), args, strict=False)), **kwargs}
@@ -80,7 +90,7 @@ class XgboostIntegration(Integration):
 class _Iteration:
     """Waits until an iteration was evaluated and the callbacks were told."""
 
-    def __init__(self, begun: Boosting, container: Any, model: Any, epoch: int) -> None:
+    def __init__(self, begun: _Training, container: Any, model: Any, epoch: int) -> None:
         self._begun = begun
         self._container = container
         self._model = model
@@ -90,6 +100,7 @@ class _Iteration:
         begun, container = self._begun, self._container
         if begun.first_step is None:  # after the rounds of the model that the training goes on with
             begun.first_step = 0 if container.is_cv else max(0, self._model.num_boosted_rounds() - self._epoch - 1)
+        begun.callbacks = container.callbacks
         if container.is_cv:
             begun.folds = len(self._model.cvfolds)
         values: dict[str, float] = {}
@@ -108,27 +119,44 @@ class _Iteration:
         """It goes on to the call around, whose record it is."""
 
 
-def _trained(begun: Boosting, booster: Any) -> None:
+def _trained(begun: _Training, booster: Any) -> None:
     with guarded("the outcome of a training"):
         begun.end["iterations"] = booster.num_boosted_rounds()
-        best = booster.attributes()
-        if "best_iteration" in best:
-            begun.end["best_iteration"] = int(best["best_iteration"])
-            begun.training.log({"best_score": float(best["best_score"])})
+        attributes, key = booster.attributes(), _judged_by(begun)
+        if key and "best_iteration" in attributes:
+            begun.best(int(attributes["best_iteration"]), key, float(attributes["best_score"]))
+        begun.training.log_params({"config": json.loads(booster.save_config())}, origin="config")
     with guarded("feature importances"):
         _keep_importances(begun, booster)
     with guarded("saving the model"):
         boosting.keep_model(begun, "xgboost", booster, lambda: bytes(booster.save_raw("ubj")), _inputs(booster))
 
 
-def _validated(begun: Boosting, result: Any) -> None:
+def _validated(begun: _Training, result: Any) -> None:
     begun.end["folds"] = begun.folds
     begun.end["iterations"] = begun.step + 1
-    if begun.stopped_by:  # then what is returned ends with the best iteration
-        begun.end["best_iteration"] = len(next(iter(dict(result).values()), ())) - 1
+    key = _judged_by(begun)
+    if begun.stopped_by and key:  # then what is returned ends with the best iteration
+        step = len(next(iter(dict(result).values()))) - 1
+        column = f"{begun.judge[0]}-{begun.judge[1]}-mean"
+        begun.best(step, f"{key}.mean", float(list(dict(result)[column])[-1]))
 
 
-def _keep_importances(begun: Boosting, booster: Any) -> None:
+def _early_stopping(begun: _Training) -> list[Any]:
+    return [one for one in begun.callbacks if type(one).__name__ == "EarlyStopping"]
+
+
+def _judged_by(begun: _Training) -> str:
+    """The key of the metric that decides which iteration is the best; empty if nothing does."""
+    for one in _early_stopping(begun):
+        for data, metrics in one.stopping_history.items():
+            for metric in metrics:
+                begun.judge = (data, metric)
+                return begun.key(data, metric)
+    return ""
+
+
+def _keep_importances(begun: _Training, booster: Any) -> None:
     found: dict[str, dict[str, float]] = {}
     is_linear = "gblinear" in booster.save_config()
     for kind in ("weight",) if is_linear else _IMPORTANCES:

@@ -71,7 +71,9 @@ def test_a_training_is_a_run(data, only, evaluations):
         for metric in PARAMS["eval_metric"]:
             assert run.history[f"{prefix}/{metric}"] == list(enumerate(kept[name][metric]))
     assert run.params["end.best_iteration"] == booster.best_iteration
-    assert run.metrics["best_score"] == booster.best_score
+    assert run.params["end.best_metric"] == "holdout/auc"
+    assert run.history["best_score"] == [(booster.best_iteration, booster.best_score)]
+    assert kept["holdout"]["auc"][booster.best_iteration] == booster.best_score
     assert run.params["end.stopped_by"] == "EarlyStopping"
     assert run.params["end.iterations"] == booster.num_boosted_rounds() < 30
     assert (run.datasets["dtrain"].role, run.datasets["holdout"].role) == ("train", "unknown")
@@ -151,6 +153,7 @@ def test_a_cross_validation(data, only):
             kept[f"{theirs}-std"]
         )
     assert run.params["end.best_iteration"] == len(kept["test-auc-mean"]) - 1
+    assert run.metrics["best_score"] == kept["test-auc-mean"][-1]
     assert run.params["end.stopped_by"] == "EarlyStopping"
     assert not run.models
 

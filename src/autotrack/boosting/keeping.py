@@ -19,7 +19,7 @@ def keep_model(
 ) -> None:
     """Keep what `write` gives of the model, if models are wanted; `inputs` describes the data that it takes."""
     from autotrack.models.requirements import requirements
-    from autotrack.models.saving import META, REQUIREMENTS, class_name
+    from autotrack.models.saving import META, REQUIREMENTS
 
     training = boosting.training
     if not boosting.options.log_models or not boosting.is_detailed or training.is_silent:
@@ -30,10 +30,11 @@ def keep_model(
     files[REQUIREMENTS] = "".join(f"{line}\n" for line in needs).encode()
     digests = {name: bytes_digest(data) for name, data in files.items()}
     meta = {
-        "flavor": flavor, "format": form, "file": file, "class": class_name(model),
+        "flavor": flavor, "format": form, "file": file, "class": f"{type(model).__module__}.{type(model).__qualname__}",
         "signature": None if inputs is None else {"inputs": dict(inputs), "outputs": None},
         "input_example": None, "no_input_example": "", "requirements": needs, "python": platform.python_version(),
-        "runs_code": False, "untrusted": (), "files": digests, "digest": tree_digest(digests.items()),
+        "runs_code": False, "untrusted": (), "details": {}, "run": training.id, "training": training.number,
+        "files": digests, "digest": tree_digest(digests.items()),
     }  # fmt: skip
     files[META] = json.dumps(meta, ensure_ascii=False, indent=1).encode()
     training.record_model("model" if training.number <= 1 else f"model-{training.number}", flavor, files, meta)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from autotrack._guard import guarded
 from autotrack.boosting.names import prefixes, role_of
@@ -26,9 +26,8 @@ _under_way: dict[int, list[Boosting | None]] = {}
 class Boosting:
     """One outermost training, as it goes on. `options` are those of an integration.
 
-    `step` is the last iteration that was evaluated, `first_step` the first one, once it is known, `folds` the number of
-    models of a cross-validation, `stopped_by` the callback that ended it early, if one did; `end` is what else there is
-    to say of how it ended.
+    `step` is the last iteration that was evaluated, `stopped_by` the callback that ended it early, if one did; `end` is
+    what else there is to say of how it ended. Integrations add what they need to follow their library.
     """
 
     def __init__(self, framework: str, name: str, options: Any) -> None:
@@ -41,8 +40,6 @@ class Boosting:
             message = f"from training {DETAILED_TRAININGS + 1} on neither data nor models are kept"
             self.training.run.report(framework, message, level="info")
         self.step = -1
-        self.first_step: int | None = None
-        self.folds = 0
         self.stopped_by = ""
         self.end: dict[str, Any] = {}
         self._prefixes: dict[str, str] = {}
@@ -100,6 +97,11 @@ class Boosting:
         elif fresh:
             self.training.log(fresh, step)
 
+    def best(self, step: int, key: str, score: float) -> None:
+        """Record the best iteration, as the step of the metrics, and the score that it is the best by."""
+        self.end.update(best_iteration=step, best_metric=key)
+        self.training.log({"best_score": score}, step)
+
     def finished(self, record: Callable[[], None]) -> None:
         """Record, by `record`, what came of it, then that it has ended."""
         duration = time.perf_counter() - self._begun
@@ -125,10 +127,13 @@ class Boosting:
         self.training.finish("killed" if status == "finished" else status, failure=error)
 
 
-class Watch:
+BoostingT = TypeVar("BoostingT", bound=Boosting)
+
+
+class Watch(Generic[BoostingT]):
     """Waits for the end of the call that was begun last in this thread; `record` is told what it returned."""
 
-    def __init__(self, boosting: Boosting | None, record: Callable[[Boosting, Any], None] | None = None) -> None:
+    def __init__(self, boosting: BoostingT | None, record: Callable[[BoostingT, Any], None] | None = None) -> None:
         self._boosting = boosting
         self._record = record
 
@@ -144,29 +149,30 @@ class Watch:
             self._boosting.failed(error)
 
 
-def begin(framework: str, name: str, options: Any) -> Boosting | None:
+def begin(kind: type[BoostingT], framework: str, name: str, options: Any) -> BoostingT | None:
     """Begin a training of this thread; None if it is not to be recorded, as it is part of one that is."""
     if _under_way.get(threading.get_ident()) or not recording_allowed() or training_in_charge() is not None:
         return None
     if any(is_inside() for is_inside in outer_fits):
         return None
-    boosting = Boosting(framework, name, options)
+    boosting = kind(framework, name, options)
     _push(boosting)
     return boosting
 
 
-def step_aside() -> Watch:
+def step_aside() -> Watch[Any]:
     """What a call gets that is not recorded: until its end, nothing in it is taken for the training around it."""
     _push(None)
     return Watch(None)
 
 
-def present() -> Boosting | None:
-    """The training that this thread is in; None if there is none, or one inside it that is not recorded."""
+def present(kind: type[BoostingT]) -> BoostingT | None:
+    """The training of this kind that this thread is in; None if there is none, or one in it that is not recorded."""
     if not _under_way:
         return None
     held = _under_way.get(threading.get_ident())
-    return held[-1] if held else None
+    innermost = held[-1] if held else None
+    return innermost if isinstance(innermost, kind) else None
 
 
 def _push(boosting: Boosting | None) -> None:

@@ -1,0 +1,276 @@
+"""LightGBM: each `lightgbm.train` is a training, each `lightgbm.cv` one too, evaluated as it goes on.
+
+The evaluations are those that LightGBM asks its boosters for, so that nobody's list of callbacks is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from autotrack import boosting
+from autotrack._guard import guarded
+from autotrack.boosting import Boosting, Watch
+from autotrack.fingerprint import describe
+from autotrack.integrations.base import Integration
+
+TRAIN, CV, UPDATE, EVALUATE, AGGREGATE = (
+    f"lightgbm.{word}" for word in ("train", "cv", "update", "evaluate", "aggregate")
+)
+MOST_NAMES = 1_000
+_NO_PARAMETERS = ("train_set", "valid_sets", "valid_names")
+
+
+class _Training(Boosting):
+    """A training of LightGBM: the booster that counts its iterations, and what was asked for."""
+
+    model: Any = None
+    first_step: int = 0
+    iterations: int = 0
+    rounds: int | None = None
+    is_cv: bool = False
+    folds: int = 0
+    callbacks: tuple[str, ...] = ()
+
+
+class LightgbmIntegration(Integration):
+    """Records every outermost call of `train` and `cv`; an estimator's fit is scikit-learn's to record."""
+
+    watches: ClassVar[tuple[str, ...]] = ("lightgbm.engine",)
+    distribution: ClassVar[str] = "lightgbm"
+    requires: ClassVar[str] = ">=4.0"
+
+    def install(self) -> None:
+        """Observe both functions, and what their boosters answer."""
+        engine, basic = sys.modules.get("lightgbm.engine"), sys.modules.get("lightgbm.basic")
+        if engine is None or basic is None:
+            return
+        for key, observer in (
+            (TRAIN, self._on_train), (CV, self._on_cv), (UPDATE, self._on_update), (EVALUATE, self._on_evaluate),
+            (AGGREGATE, self._on_aggregate),
+        ):  # fmt: skip
+            self.patches.observe(key, observer)
+        self.patches.function(engine.train, TRAIN)
+        self.patches.function(engine.cv, CV)
+        self.patches.function(engine._agg_cv_result, AGGREGATE)
+        self.patches.method(basic.Booster, "update", UPDATE)
+        for name in ("eval_train", "eval_valid"):
+            self.patches.method(basic.Booster, name, EVALUATE)
+
+    def _on_train(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch[Any]:
+        begun = boosting.begin(_Training, "lightgbm", "lightgbm", self.options)
+        if begun is None:
+            return boosting.step_aside()
+        with guarded("what a training was given"):
+            given, chosen, default = boosting.call_params(wrapped, args, kwargs, _NO_PARAMETERS)
+            begun.log_params(chosen, default, "train")
+            begun.rounds, begun.callbacks = _rounds(given), _callbacks(given)
+            train = given["train_set"]
+            sets = _named(train, given["valid_sets"], given["valid_names"])
+            begun.evaluates([(name, data is train) for name, data in sets])
+            _log_data(begun, "train_set", train, is_training=True)
+            for name, data in sets:
+                if data is not train:
+                    _log_data(begun, name, data)
+        return Watch(begun, _trained)
+
+    def _on_cv(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch[Any]:
+        begun = boosting.begin(_Training, "lightgbm", "lightgbm-cv", self.options)
+        if begun is None:
+            return boosting.step_aside()
+        begun.is_cv = True
+        with guarded("what a cross-validation was given"):
+            given, chosen, default = boosting.call_params(wrapped, args, kwargs, ("train_set", "folds"))
+            begun.log_params(chosen, default, "cv")
+            begun.rounds, begun.callbacks = _rounds(given), _callbacks(given)
+            _log_data(begun, "train_set", given["train_set"], is_training=True)
+        return Watch(begun, _validated)
+
+    def _on_update(
+        self, wrapped: Any, booster: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> _Updated | None:
+        begun = boosting.present(_Training)
+        if begun is None:
+            return None
+        if begun.model is None:  # the first one that is trained; others belong to somebody's callback
+            begun.model = booster
+            begun.first_step = booster.current_iteration()
+        return _Updated(begun) if begun.model is booster else None
+
+    def _on_evaluate(
+        self, wrapped: Any, booster: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> _Evaluated | None:
+        begun = boosting.present(_Training)
+        return _Evaluated(begun) if begun is not None and begun.model is booster and not begun.is_cv else None
+
+    def _on_aggregate(
+        self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> _Evaluated | None:
+        begun = boosting.present(_Training)
+        if begun is None or not begun.is_cv:
+            return None
+        if args and isinstance(args[0], list):
+            begun.folds = len(args[0])
+        return _Evaluated(begun)
+
+
+class _Updated:
+    """Waits until the booster has another iteration."""
+
+    def __init__(self, begun: _Training) -> None:
+        self._begun = begun
+
+    def returned(self, result: Any) -> None:
+        self._begun.iterations += 1
+
+    def raised(self, error: BaseException) -> None:
+        """It goes on to the call around, whose record it is."""
+
+
+class _Evaluated:
+    """Waits for the values of one iteration."""
+
+    def __init__(self, begun: _Training) -> None:
+        self._begun = begun
+
+    def returned(self, results: Any) -> None:
+        begun = self._begun
+        values: dict[str, float] = {}
+        for data, metric, value, _, *deviation in map(tuple, results):
+            key = _key(begun, data, metric)
+            if begun.is_cv:
+                values[f"{key}.mean"], values[f"{key}.std"] = float(value), float(deviation[0])
+            else:
+                values[key] = float(value)
+        begun.log(values, begun.first_step + begun.iterations - 1)
+
+    def raised(self, error: BaseException) -> None:
+        """It goes on to the call around, whose record it is."""
+
+
+def _trained(begun: _Training, booster: Any) -> None:
+    with guarded("the outcome of a training"):
+        begun.end["iterations"] = begun.first_step + begun.iterations
+        if booster.best_iteration > 0:
+            found = [(data, metric) for data, metrics in booster.best_score.items() for metric in metrics]
+            judges = [one for one in found if _key(begun, *one).partition("/")[0] != "train"] or found
+            data, metric = judges[0]
+            score = float(booster.best_score[data][metric])
+            begun.best(booster.best_iteration - 1, _key(begun, data, metric), score)
+        _note_stop(begun, early=booster.best_iteration > 0)
+    with guarded("feature importances"):
+        columns = {kind: booster.feature_importance(kind).tolist() for kind in ("gain", "split")}
+        boosting.keep_importances(begun, booster.feature_name(), columns)
+    with guarded("saving the model"):
+        text = booster.model_to_string()
+        begun.training.log_params({"config": _configuration(text)}, origin="config")
+        names = booster.feature_name()
+        inputs = {"kind": "frame", "columns": [{"name": name} for name in names[:MOST_NAMES]], "count": len(names)}
+        boosting.keep_model(begun, "lightgbm", booster, text.encode, inputs)
+
+
+def _validated(begun: _Training, result: Any) -> None:
+    begun.end.update(folds=begun.folds, iterations=begun.iterations)
+    lengths = {len(values) for name, values in result.items() if name.endswith("-mean")}
+    kept = lengths.pop() if len(lengths) == 1 else begun.iterations
+    early = kept < begun.iterations or begun.iterations < (begun.rounds or 0)
+    if early:  # what is returned ends with the best iteration
+        name = next(name for name in result if name.endswith("-mean") and not name.startswith("train "))
+        data, _, metric = name.removesuffix("-mean").rpartition(" ")
+        begun.best(kept - 1, f"{_key(begun, data or 'valid', metric)}.mean", float(result[name][-1]))
+    _note_stop(begun, early=early)
+
+
+def _note_stop(begun: _Training, *, early: bool) -> None:
+    if begun.rounds is None or begun.iterations >= begun.rounds or not early:
+        return
+    ours = [name for name in begun.callbacks if not name.startswith("lightgbm.")]
+    if "early_stopping" in begun.callbacks or not ours:
+        begun.stopped_by = "early_stopping"
+    else:
+        begun.stopped_by = ours[0] if len(ours) == 1 else "one of " + ", ".join(ours)
+
+
+def _key(begun: _Training, data: str, metric: str) -> str:
+    if data == "cv_agg":  # before LightGBM 4.7 both are in one word
+        data, _, metric = metric.rpartition(" ")
+    return begun.key(data or "valid", metric)
+
+
+def _named(train: Any, sets: Any, names: Any) -> list[tuple[str, Any]]:
+    """The evaluation sets with their names, as LightGBM names them."""
+    listed = list(sets) if isinstance(sets, (list, tuple)) else [] if sets is None else [sets]
+    given = [names] if isinstance(names, str) else list(names) if isinstance(names, (list, tuple)) else []
+    return [
+        (str(given[number]) if number < len(given) else "training" if data is train else f"valid_{number}", data)
+        for number, data in enumerate(listed)
+    ]
+
+
+def _rounds(given: Mapping[str, Any]) -> int | None:
+    """How many iterations were asked for, whichever of its names the number goes by."""
+    aliases = sys.modules["lightgbm.basic"]._ConfigAliases.get("num_iterations")
+    found = [value for name, value in given["params"].items() if name in aliases]
+    rounds = found[0] if found else given["num_boost_round"]
+    return rounds if type(rounds) is int and len({*map(str, found)}) <= 1 else None
+
+
+def _callbacks(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """The callbacks by name: `early_stopping`, others of LightGBM's with their module, the user's by their own name."""
+    names = []
+    for one in given["callbacks"] if isinstance(given["callbacks"], (list, tuple)) else ():
+        kind = type(one)
+        name = getattr(one, "__qualname__", kind.__qualname__)
+        if kind.__name__ == "_EarlyStoppingCallback":
+            name = "early_stopping"
+        elif kind.__module__.startswith("lightgbm."):
+            name = f"lightgbm.{name}"
+        names.append(name)
+    return tuple(names)
+
+
+def _log_data(begun: _Training, name: str, data: Any, *, is_training: bool = False) -> None:
+    if begun.options.log_datasets and begun.is_detailed:
+        meta, digest, source = _description(data)
+        begun.log_data(name, meta, digest=digest, source=source, is_training=is_training)
+
+
+def _description(data: Any) -> tuple[dict[str, Any], str, str]:
+    """What a `Dataset` looks like, as far as it shows without constructing it; its fingerprint, and its file."""
+    raw = getattr(data, "data", None)
+    meta: dict[str, Any] = {"type": f"{type(data).__module__}.{type(data).__qualname__}"}
+    digest = ""
+    if isinstance(raw, (str, os.PathLike)):
+        return meta, digest, os.fspath(raw)
+    if raw is not None:
+        digest, found = describe(raw)
+        meta.update(found)
+    elif getattr(data, "_handle", None) is not None:
+        meta.update(rows=data.num_data(), columns=data.num_feature())
+    elif getattr(data, "used_indices", None) is not None:
+        meta["rows"] = len(data.used_indices)
+    if isinstance(data.feature_name, list):
+        meta["names"] = data.feature_name[:MOST_NAMES]
+    return meta, digest, ""
+
+
+def _configuration(text: str) -> dict[str, Any]:
+    """All parameters with their values, the library's own ones included, as a model's text lists them."""
+    listed = text.partition("\nparameters:\n")[2].partition("\nend of parameters")[0]
+    found: dict[str, Any] = {}
+    for line in listed.splitlines():
+        name, colon, value = line.strip("[]").partition(": ")
+        if colon and value:
+            found[name] = _number(value)
+    return found
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
