@@ -182,15 +182,16 @@ def reproduce(run: Record | Run | str = "last") -> Reproduction:
     return plan(get_run(run) if isinstance(run, (Run, str)) else run, get_run)
 
 
-def load_model(source: Any, *, trust: bool = False) -> Any:
+def load_model(source: Any, *, trust: bool = False, into: Any = None) -> Any:
     """Load a saved model: `"runs:/<run>/<name>"`, a run or record (its only model), or a folder.
 
     The digest of each file is checked (`IntegrityError`). Formats that run code while loading need `trust=True`
-    (`UntrustedModelError`).
+    (`UntrustedModelError`). A torch module whose constructor's arguments are not known is loaded into one that the
+    program has built, `into=module`, or as a bare state dict, `into={}`.
     """
     from autotrack.models import load_model as load
 
-    return load(source, trust=trust, get_record=get_run)
+    return load(source, trust=trust, into=into, get_record=get_run)
 
 
 _readers: dict[str, Reader] = {}

@@ -6,6 +6,7 @@ import json
 import mimetypes
 import os
 import re
+import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -252,30 +253,36 @@ class Recorder:
         signature: Any = None,
         input_example: Any = None,
         allow_pickle: bool = False,
+        init: Mapping[str, Any] | None = None,
     ) -> None:
         """Save a model with its signature, input example and the packages it needs.
 
         Its files become artifacts of kind "model" under `<name>/`. Models beyond the size limits are recorded by
-        size and digest only, and the capture report names the option that lifts the limit.
+        size and digest only, and the capture report names the option that lifts the limit. `init`
+        (`{"args": […], "kwargs": {…}}`) says how a torch module's class was called, so that loading can do the same.
         """
         from autotrack.models import save_model
 
-        saved = save_model(
-            model, flavor=flavor, signature=signature, input_example=input_example, allow_pickle=allow_pickle
-        )
-        self.record_model(name, saved.flavor, saved.files, saved.meta)
+        passing = self._blobs() / "new"  # where a copy of a large file costs least
+        passing.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="model-", dir=passing) as folder:
+            saved = save_model(
+                model, flavor=flavor, signature=signature, input_example=input_example, allow_pickle=allow_pickle,
+                init=init, origin={"run": self.id, "training": self.number}, folder=Path(folder),
+            )  # fmt: skip
+            self.record_model(name, saved.flavor, saved.files, saved.meta)
 
-    def record_model(self, name: str, flavor: str, files: Mapping[str, bytes], meta: Mapping[str, Any]) -> None:
-        """Record a model that was already turned into files."""
+    def record_model(self, name: str, flavor: str, files: Mapping[str, bytes | Path], meta: Mapping[str, Any]) -> None:
+        """Record a model that was already turned into files: bytes, or paths of files that need not stay."""
         name = _artifact_name(name)
-        size = sum(len(data) for data in files.values())
+        size = sum(data.stat().st_size if isinstance(data, Path) else len(data) for data in files.values())
         limit = self._model_limit(size)
         kept = limit is None
         digests = []
         for path, data in files.items():
-            digest = content.put_bytes(self._blobs(), data) if kept else content.bytes_digest(data)
+            digest, length = self._put(data) if kept else _measured(data)
             digests.append((path, digest))
-            self._artifact(f"{name}/{path}", digest, len(data), "model", None, "", "", None, stored=kept)
+            self._artifact(f"{name}/{path}", digest, length, "model", None, "", "", None, stored=kept)
         if not kept:
             self.report("model", f"{name} was recorded by digest only: its {size:,} bytes exceed {limit}")
         self.emit(
@@ -305,6 +312,12 @@ class Recorder:
                 "configure(models_per_run_limit=None) lifts it"
             )
         return None
+
+    def _put(self, data: bytes | Path) -> tuple[str, int]:
+        """Store a file; returns its digest and size."""
+        if isinstance(data, Path):
+            return content.put_file(self._blobs(), data)
+        return content.put_bytes(self._blobs(), data), len(data)
 
     def _blobs(self) -> Path:
         self._collector.open_journal()
@@ -336,6 +349,12 @@ def _is_secret(key: str, text: str) -> bool:
     if is_secret_name(key) and is_secret(key, json.loads(text)):
         return True
     return len(text) >= SHORTEST_SECRET and text[0] in '"[{' and has_secret(text)
+
+
+def _measured(data: bytes | Path) -> tuple[str, int]:
+    if isinstance(data, Path):
+        return content.file_digest(data)
+    return content.bytes_digest(data), len(data)
 
 
 def _artifact_name(name: str) -> str:

@@ -123,7 +123,7 @@ def test_what_nothing_can_hold_says_so():
         save_model(model)
     with pytest.raises(InvalidValueError, match="allow_pickle=True"):
         save_model(object())
-    with pytest.raises(InvalidValueError, match="no model flavor 'onnx'; there are: python, sklearn"):
+    with pytest.raises(InvalidValueError, match=r"no model flavor 'onnx'; there are: .*, python, sklearn, "):
         save_model(model, flavor="onnx")
     saved = save_model(model, allow_pickle=True)
     assert saved.meta["format"] == "cloudpickle"

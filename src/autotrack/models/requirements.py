@@ -14,7 +14,12 @@ _DISTRIBUTIONS = {
     "yaml": "pyyaml",
     "skops": "skops",
 }
-_NEEDED = {"sklearn": ("sklearn", "numpy", "scipy", "joblib"), "skops": ("skops",), "cloudpickle": ("cloudpickle",)}
+_NEEDED = {
+    "sklearn": ("sklearn", "numpy", "scipy", "joblib"), "skops": ("skops",), "cloudpickle": ("cloudpickle",),
+    "safetensors": ("safetensors",), "torch": ("torch",), "lightning": ("torch",),
+    "transformers": ("transformers", "torch", "safetensors"), "keras": ("keras",),
+    "xgboost": ("xgboost",), "lightgbm": ("lightgbm",), "catboost": ("catboost",),
+}  # fmt: skip
 
 
 def requirements(modules: Iterable[str], *kinds: str) -> list[str]:

@@ -1,0 +1,124 @@
+"""What the writers and readers of the flavors are given, and what they give back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autotrack.content import bytes_digest, file_digest
+from autotrack.exceptions import IntegrityError, UntrustedModelError
+
+Content = bytes | Path
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A model to be written: what it is, and what may be done with it.
+
+    Large files go into `folder`, which is empty. `init` are the arguments that the model's class was called with, as
+    the user says; `limit` (bytes) and `deadline` (of `time.thread_time()`) may stop the work.
+    """
+
+    model: Any
+    folder: Path
+    allow_pickle: bool = False
+    init: Mapping[str, Any] | None = None
+    limit: int | None = None
+    deadline: float | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """A model as files by name; `file` is the one to open, `details` what else its reader has to know."""
+
+    files: Mapping[str, Content]
+    file: str
+    format: str
+    runs_code: bool
+    untrusted: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A saved model that is to be read: its files are those that were saved.
+
+    `shown` names it in messages; `trust` says that its code may run; `into` is an object to be filled.
+    """
+
+    files: Mapping[str, Content]
+    meta: Mapping[str, Any]
+    shown: str
+    trust: bool = False
+    into: Any = None
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """What the writer left for the reader."""
+        found: Mapping[str, Any] = self.meta.get("details") or {}
+        return found
+
+    def data(self) -> bytes:
+        """The bytes of the file to open."""
+        return read(self.files[self.meta["file"]])
+
+    @contextmanager
+    def on_disk(self) -> Iterator[Path]:
+        """A folder with all files under their names, for the time of the block."""
+        with tempfile.TemporaryDirectory(prefix="autotrack-") as name:
+            folder = Path(name)
+            place(self.files, folder, self.shown)
+            yield folder
+
+    @contextmanager
+    def opened(self) -> Iterator[Path]:
+        """The file to open as a path with its own name, for the time of the block."""
+        with self.on_disk() as folder:
+            yield folder / self.meta["file"]
+
+    def refuse_untrusted(self, why: str) -> None:
+        """Raise `UntrustedModelError` unless its code may run."""
+        if not self.trust:
+            raise UntrustedModelError(f"{self.shown} {why}; if you know where it comes from, pass trust=True")
+
+
+def read(content: Content) -> bytes:
+    """The bytes."""
+    return content.read_bytes() if isinstance(content, Path) else content
+
+
+def size_of(content: Content) -> int:
+    """How many bytes there are."""
+    return content.stat().st_size if isinstance(content, Path) else len(content)
+
+
+def digest_of(content: Content) -> str:
+    """The SHA-256 of the bytes."""
+    return file_digest(content)[0] if isinstance(content, Path) else bytes_digest(content)
+
+
+def below(folder: Path) -> dict[str, Content]:
+    """All files in a folder and below, by their names in it."""
+    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def place(files: Mapping[str, Content], folder: Path, shown: str) -> None:
+    """Put files into a folder under their names, by reference where they are files already."""
+    for name, content in files.items():
+        target = folder / name
+        if not target.resolve().is_relative_to(folder.resolve()):
+            raise IntegrityError(f"{shown} has a file outside its folder: {name}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not isinstance(content, Path):
+            target.write_bytes(content)
+            continue
+        try:
+            os.symlink(content.absolute(), target)
+        except OSError:  # a system where links are a privilege
+            shutil.copyfile(content, target)

@@ -1,0 +1,35 @@
+"""Any Python object: as a pickle, where that is allowed."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import Any
+
+from autotrack.exceptions import InvalidValueError
+from autotrack.models.files import Asked, Saved, Written
+from autotrack.models.pickling import pickle_bytes
+
+FILE = "model.pkl"
+
+
+def class_name(model: Any) -> str:
+    """The qualified name of the model's class."""
+    return f"{type(model).__module__}.{type(model).__qualname__}"
+
+
+def write(asked: Asked) -> Written:
+    """The object as a pickle; `InvalidValueError` unless pickles are allowed."""
+    if not asked.allow_pickle:
+        raise InvalidValueError(
+            f"a {class_name(asked.model)} can only be kept as a pickle, which runs code when it is loaded: "
+            "allow_pickle=True does that"
+        )
+    data, kind = pickle_bytes(asked.model, limit=asked.limit, deadline=asked.deadline)
+    return Written({FILE: data}, FILE, kind, runs_code=True)
+
+
+def read(saved: Saved) -> Any:
+    """The object, if it is trusted."""
+    saved.refuse_untrusted(f"is a pickle of a {saved.meta.get('class', 'model')}: loading it runs code")
+    return pickle.Unpickler(io.BytesIO(saved.data())).load()
