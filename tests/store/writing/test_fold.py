@@ -31,7 +31,8 @@ WRITER = """
     from pathlib import Path
     from autotrack.events import Frame, RunFinished, RunStarted
     from autotrack.journal import JournalWriter
-    journals, run, count, acknowledged = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    journals, run = Path(sys.argv[1]), sys.argv[2]
+    count, pause_after, acknowledged = map(int, sys.argv[3:6])
     journal = JournalWriter(journals, sinks=["store"])
     journal.append(RunStarted(run=run, time=time.time(), name=run, experiment="e"))
     packer = journal.packer(Frame(run=run, keys=("i", "x"), types="qd"))
@@ -39,7 +40,7 @@ WRITER = """
     for index in range(count):
         journal.append_row(packer, index, time.time(), (index, index / 2))
         os.pwrite(acknowledged, (index + 1).to_bytes(8, "little"), 0)
-        if index % 500 == 0:
+        if index % pause_after == 0:
             time.sleep(0.002)
     journal.append(RunFinished(run=run, time=time.time(), status="finished"))
 """
@@ -68,7 +69,7 @@ def _wait_for_word(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def _writers(
-    place: Place, count: int, points: int, *, first: int = 0
+    place: Place, count: int, points: int, *, first: int = 0, pause_after: int = 500
 ) -> Iterator[list[tuple[subprocess.Popen[str], Path]]]:
     place.journals.mkdir(parents=True, exist_ok=True)
     started = []
@@ -76,7 +77,9 @@ def _writers(
         path = place.path / f"acknowledged-{index}"
         with path.open("wb+") as file:
             fd = file.fileno()
-            started.append((_python(WRITER, place.journals, f"run{index}", points, fd, pass_fds=[fd]), path))
+            started.append(
+                (_python(WRITER, place.journals, f"run{index}", points, pause_after, fd, pass_fds=[fd]), path)
+            )
     try:
         for process, _ in started:
             _wait_for_word(process)
