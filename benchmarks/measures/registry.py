@@ -9,6 +9,7 @@ from benchmarks.measures.memory import Memory
 from benchmarks.measures.reading import Chart, History
 from benchmarks.measures.searching import LargeSearch, Search
 from benchmarks.measures.sklearn_fit import Fit
+from benchmarks.measures.sklearn_search import GridSearch, LargeGridSearch, Loop
 from benchmarks.measures.startup import Import, Process
 
 MEASURES: tuple[type[Measure], ...] = (
@@ -23,5 +24,8 @@ MEASURES: tuple[type[Measure], ...] = (
     LargeSearch,
     Chart,
     Fit,
+    GridSearch,
+    LargeGridSearch,
+    Loop,
     Memory,
 )

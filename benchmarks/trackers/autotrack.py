@@ -88,3 +88,8 @@ class Autotrack(Tracker):
         import autotrack
 
         return len(autotrack.runs())
+
+    def candidates(self) -> int:
+        import autotrack
+
+        return len(autotrack.runs("run.kind = 'trial'"))

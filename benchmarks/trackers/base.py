@@ -94,6 +94,10 @@ class Tracker(ABC):
         """How many runs automatic logging has recorded in this folder, for one that lost them would look fast."""
         raise NotOffered("no automatic logging for scikit-learn")
 
+    def candidates(self) -> int:
+        """How many candidates of searches automatic logging has recorded in this folder, as runs of their own."""
+        raise NotOffered("no automatic logging for scikit-learn")
+
 
 def point(run: int, metric: int, step: int) -> float:
     """A value that does not compress to nothing: a deterministic scatter in [0, 1)."""

@@ -102,6 +102,9 @@ class Mlflow(Tracker):
     def trained(self) -> int:
         return len(self._runs(self._client()))
 
+    def candidates(self) -> int:
+        return sum("mlflow.parentRunId" in run.data.tags for run in self._runs(self._client()))
+
     def _log_rows(self, run: str, rows: list[dict[str, float]]) -> None:
         from mlflow.entities import Metric
 
