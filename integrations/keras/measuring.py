@@ -36,7 +36,7 @@ class Epochs:
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._offset = self._first = 0
         self._epoch = 0
-        self._last_batch = -1
+        self._last_batch = self._under_way = -1
         self._steps_at_once = 1
         self._begun = self._validation_begun = _now()
         self._validating = 0.0
@@ -49,8 +49,28 @@ class Epochs:
         self._watcher: Watcher | None = None
 
     def watch(self, watcher: Watcher) -> None:
-        """Let `watcher` look after each batch; only where batches are heard on the training's own thread."""
+        """Let `watcher` look after each batch.
+
+        It does so when the next one begins, or the epoch ends: Keras tells of these on the training's own thread, but
+        of the end of a batch on others, while the next batch is already changing the gradients.
+        """
         self._watcher = watcher
+
+    def batch_begins(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Look at what the batch before has left."""
+        self._under_way = batch
+        if batch > 0:
+            self._look(self._offset + batch - 1)
+
+    def _look(self, step: int) -> None:
+        if self._watcher is not None:
+            with self.stopwatch, guarded("watching weights"):
+                self._watcher.look(step)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody looks at the model between batches."""
+        return self._watcher is not None
 
     @property
     def batches(self) -> int:
@@ -79,7 +99,7 @@ class Epochs:
     def epoch_begins(self, epoch: int) -> None:
         """Take the time; nothing else is known yet."""
         self._offset += self._last_batch + 1
-        self._last_batch = -1
+        self._last_batch = self._under_way = -1
         self._epoch = epoch
         self._validating = 0.0
         self._reported = {}
@@ -90,9 +110,6 @@ class Epochs:
         """A batch is over; may be called from several threads at once, and out of order."""
         with self._lock:
             self._last_batch = max(self._last_batch, batch)
-        if self._watcher is not None:
-            with self.stopwatch, guarded("watching weights"):
-                self._watcher.look(self._offset + batch)
         if self._every is None or not logs:
             return
         begun = _now()
@@ -125,6 +142,8 @@ class Epochs:
 
     def seen(self, logs: Mapping[str, Any], rate: float | None) -> None:
         """What Keras itself reports for the epoch, and the learning rate, before callbacks change either."""
+        if self._under_way >= 0:
+            self._look(self._offset + self._under_way)
         self._reported = logs
         self._rate = rate
         self.rate_is_unknown = self.rate_is_unknown or rate is None

@@ -5,7 +5,10 @@ from __future__ import annotations
 import inspect
 import math
 import sys
+import threading
+import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from autotrack._guard import guarded
@@ -13,6 +16,15 @@ from autotrack.recorder import Recorder
 
 MOST_LAYERS = 2000
 MOST_SHAPES = 5
+_silence = threading.RLock()  # the filters of warnings are the whole process's: put back in order
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Show no warnings of what we ask Keras for: that a lambda does not serialize well, for example."""
+    with _silence, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def plan(model: Any, params: Mapping[str, Any], first_epoch: int, batch_size: int | None) -> dict[str, Any]:
@@ -55,7 +67,8 @@ def record(training: Recorder, model: Any) -> None:
 
 def _record_compiled(training: Recorder, model: Any) -> None:
     try:
-        config = model.get_compile_config()
+        with quiet():
+            config = model.get_compile_config()
     except Exception as error:  # noqa: BLE001 - parts of the user's own decide what their configs are
         training.report("compile", f"not read: {type(error).__name__}: {error}")
         return
@@ -121,6 +134,8 @@ def flat_config(value: Any) -> Any:
             inner = value["config"]
             if value["class_name"] == "function" and isinstance(inner, str):
                 return inner
+            if value["class_name"] == "__lambda__":  # its compiled code tells nobody anything
+                return "<lambda>"
             if value["class_name"] == "__numpy__" or not isinstance(inner, Mapping):
                 return flat_config(inner)
             return {"class": value["class_name"], **{key: flat_config(part) for key, part in inner.items()}}
@@ -153,7 +168,7 @@ def _record_layers(training: Recorder, model: Any) -> None:
             "model.layers": len(layers),
             "model.parameters": sum(total),
             "model.trainable_parameters": sum(trainable),
-            "model.bytes": sum(_size(one) * _bytes_of(one) for one in model.variables),
+            "model.bytes": bytes_of(model),
         }
     )
 
@@ -173,6 +188,11 @@ def _own_sizes(model: Any, layers: list[Any]) -> dict[int, int]:
 
 def _size(variable: Any) -> int:
     return math.prod(int(length) for length in variable.shape)
+
+
+def bytes_of(model: Any) -> int:
+    """The size of a model's variables in memory."""
+    return sum(_size(one) * _bytes_of(one) for one in model.variables)
 
 
 def _bytes_of(variable: Any) -> int:
@@ -195,7 +215,8 @@ def _shapes(nodes: Any) -> Iterator[tuple[Any, ...]]:
 def _record_config(training: Recorder, model: Any) -> None:
     keras: Any = sys.modules["keras"]
     try:
-        config = keras.saving.serialize_keras_object(model)
+        with quiet():
+            config = keras.saving.serialize_keras_object(model)
     except Exception as error:  # noqa: BLE001 - get_config is often the user's own
         training.report("model config", f"not recorded: {type(error).__name__}: {error}")
         return

@@ -24,6 +24,8 @@ class Reporter(Callback):  # type: ignore[misc, unused-ignore]
         self._fit = fit
         self._epochs = epochs
         self.on_train_batch_end = epochs.batch_ended  # one call less for every batch
+        if epochs.is_watched:
+            self.on_train_batch_begin = epochs.batch_begins
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         with self._epochs.stopwatch, guarded("the beginning of a training"):

@@ -6,24 +6,35 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from autotrack.integrations.keras.model_facts import bytes_of, quiet
 from autotrack.starting import Training
 
 
 def keep_model(training: Training, model: Any) -> None:
-    """Save the model with the training; what is too big or cannot be saved is named in the capture report."""
-    limit = training._collector.settings.model_limit
+    """Save the model with the training; what is too big or cannot be saved is named in the capture report.
+
+    A model whose weights alone are beyond the limit is not even written.
+    """
     name = "model" if training.number <= 1 else f"model-{training.number}"
+    if _is_too_big(training, bytes_of(model)):
+        return
     with tempfile.TemporaryDirectory(prefix="autotrack-") as folder:
         path = Path(folder) / "model.keras"
         try:
-            model.save(path)
+            with quiet():
+                model.save(path)
         except Exception as error:  # noqa: BLE001 - saving asks the user's own layers for their configs
             training.report("model", f"not kept: {type(error).__name__}: {error}")
             return
         size = path.stat().st_size
-        if limit is not None and size > limit:
-            training.report(
-                "model", f"not kept: its {size:,} bytes exceed model_limit={limit:,}; configure(model_limit=…)"
-            )
-            return
-        training.log_artifact(path, f"{name}/model.keras", kind="model")
+        if not _is_too_big(training, size):
+            training.log_artifact(path, f"{name}/model.keras", kind="model")
+            stored = training._collector.model_bytes
+            stored[training.id] = stored.get(training.id, 0) + size
+
+
+def _is_too_big(training: Training, size: int) -> bool:
+    limit = training.over_limit(size)
+    if limit is not None:
+        training.report("model", f"not kept: its {size:,} bytes exceed {limit}")
+    return limit is not None

@@ -361,7 +361,6 @@ def test_nothing_is_recorded_while_paused(autolog, seen):
     assert seen() == []
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only thread-safe backends dispatch asynchronously")
 def test_the_callback_leaves_asynchronous_dispatch_on(history):
     """Batches are recorded from Keras' threads, and training does not wait for it."""
     model = made()
@@ -437,6 +436,23 @@ def test_a_schedule_of_the_users_own_is_not_called_by_us(autolog, only):
     assert run.reported("metric train/learning_rate") == [
         "not recorded: only calling the program's own Mine could tell"
     ]
+
+
+def of_a_function():
+    """A learning rate that only a call can tell."""
+    return 0.05
+
+
+@pytest.mark.parametrize(
+    ("rate", "recorded_as"), [(of_a_function, "of_a_function"), (lambda: 0.05, "<lambda>"), (0.05, 0.05)]
+)
+@pytest.mark.filterwarnings("error:The object being serialized includes a `lambda`")
+def test_a_rate_is_a_value_or_a_name(autolog, only, rate, recorded_as):
+    """Never an address in memory, and nothing is said about it to the user."""
+    made(optimizer=keras.optimizers.SGD(rate)).fit(X, Y, verbose=0)
+    run = only()
+    assert run.params["optimizer.learning_rate"] == recorded_as
+    assert run.reported("compile") == []
 
 
 def test_early_stopping_tells_by_whom_where_and_what_was_restored(autolog, only):
@@ -689,6 +705,16 @@ def test_the_trained_model_is_kept_as_a_keras_file(only, tmp_path):
     path.write_bytes(blob_path(collector().place.blobs, run.files["model/model.keras"].digest).read_bytes())
     again = keras.saving.load_model(path)
     np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+
+
+def test_a_model_beyond_the_limit_is_not_written(only):
+    """The report names the option that lifts it."""
+    autotrack.configure(model_limit=100)
+    made().fit(X, Y, verbose=0, callbacks=[AutotrackCallback()])
+    run = only()
+    assert "model/model.keras" not in run.files
+    (line,) = run.reported("model")
+    assert "model_limit=100" in line
 
 
 def test_a_trained_model_carries_nothing_of_ours(autolog):
