@@ -85,7 +85,7 @@ class _Present:
 
         self._module = module
         self._own = module.__spec__
-        self.spec = module.__spec__ = ModuleSpec(module.__name__, self)
+        self.spec = module.__spec__ = ModuleSpec(module.__name__, self)  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return self._module
