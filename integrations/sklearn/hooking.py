@@ -37,7 +37,7 @@ _outermost: ContextVar[Fit | Preprocessing | None] = ContextVar("autotrack_sklea
 
 
 class Hooks:
-    """Everything of ours in scikit-learn: `install` puts it there, and again where more was imported; `uninstall` ends it.
+    """All that we have in scikit-learn: `install` puts it there, again where more was imported, `uninstall` ends it.
 
     `patches` are undone by whoever gave them; `options` are asked for at each training.
     """
