@@ -221,13 +221,11 @@ def _callbacks(given: Mapping[str, Any]) -> tuple[str, ...]:
     """The callbacks by name: `early_stopping`, others of LightGBM's with their module, the user's by their own name."""
     names = []
     for one in given["callbacks"] if isinstance(given["callbacks"], (list, tuple)) else ():
-        kind = type(one)
-        name = getattr(one, "__qualname__", kind.__qualname__)
-        if kind.__name__ == "_EarlyStoppingCallback":
-            name = "early_stopping"
-        elif kind.__module__.startswith("lightgbm."):
-            name = f"lightgbm.{name}"
-        names.append(name)
+        name = boosting.name_of(one)
+        if name == "_EarlyStoppingCallback":
+            names.append("early_stopping")
+        else:
+            names.append(f"lightgbm.{name}" if type(one).__module__.startswith("lightgbm.") else name)
     return tuple(names)
 
 

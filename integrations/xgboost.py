@@ -28,6 +28,7 @@ class _Training(Boosting):
     folds: int = 0
     callbacks: Any = ()
     judge: tuple[str, str] = ("", "")
+    is_linear: bool = False
 
 
 class XgboostIntegration(Integration):
@@ -125,7 +126,9 @@ def _trained(begun: _Training, booster: Any) -> None:
         attributes, key = booster.attributes(), _judged_by(begun)
         if key and "best_iteration" in attributes:
             begun.best(int(attributes["best_iteration"]), key, float(attributes["best_score"]))
-        begun.training.log_params({"config": json.loads(booster.save_config())}, origin="config")
+        configuration = json.loads(booster.save_config())
+        begun.is_linear = configuration["learner"]["gradient_booster"]["name"] == "gblinear"
+        begun.training.log_params({"config": configuration}, origin="config")
     with guarded("feature importances"):
         _keep_importances(begun, booster)
     with guarded("saving the model"):
@@ -158,8 +161,7 @@ def _judged_by(begun: _Training) -> str:
 
 def _keep_importances(begun: _Training, booster: Any) -> None:
     found: dict[str, dict[str, float]] = {}
-    is_linear = "gblinear" in booster.save_config()
-    for kind in ("weight",) if is_linear else _IMPORTANCES:
+    for kind in ("weight",) if begun.is_linear else _IMPORTANCES:
         scores = booster.get_score(importance_type=kind)
         found[kind] = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
     features = list(next(iter(found.values())))
@@ -171,7 +173,7 @@ def _who_stopped(callbacks: Any) -> str:
     for one in callbacks:
         if type(one).__name__ == "EarlyStopping" and one.current_rounds >= one.rounds:
             return "EarlyStopping"
-    able = [type(one).__name__ for one in callbacks if not type(one).__module__.startswith("xgboost.")]
+    able = [boosting.name_of(one) for one in callbacks if not type(one).__module__.startswith("xgboost.")]
     return able[0] if len(able) == 1 else "one of " + ", ".join(able)
 
 

@@ -51,7 +51,7 @@ def test_a_training_is_a_run(only, evaluations):
     assert (run.name, run.kind, run.status) == ("lightgbm-1", "training", "finished")
     assert {name: run.params[name] for name in PARAMS} == PARAMS
     assert run.params["num_boost_round"] == 60
-    assert len(run.params["callbacks"]) == 3
+    assert run.params["callbacks._EarlyStoppingCallback.stopping_rounds"] == 2
     assert "keep_training_booster" in run.defaults
     for prefix, name in (("train", "fitted"), ("holdout", "holdout")):
         for metric in PARAMS["metric"]:
@@ -120,7 +120,7 @@ def test_who_stopped_it(only):
     train, held_out = sets()
     lightgbm.train({**PARAMS, "n_iter": 9}, train, valid_sets=[held_out], callbacks=[enough])
     run = only()
-    assert run.params["end.stopped_by"].endswith("enough")
+    assert run.params["end.stopped_by"] == "enough"
     assert (run.params["end.iterations"], run.params["end.best_iteration"]) == (4, 1)
 
 

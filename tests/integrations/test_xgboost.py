@@ -56,16 +56,16 @@ class Remember(xgboost.callback.TrainingCallback):
 def test_a_training_is_a_run(data, only, evaluations):
     """Params as bound, evaluations at their iteration, the best one, importances, data."""
     train, held_out = data
-    kept, callbacks = {}, [Remember()]
+    kept, callbacks = {}, [Remember(), xgboost.callback.EarlyStopping(rounds=3, min_delta=1e-6)]
     booster = xgboost.train(
-        PARAMS, train, 30, evals=[(train, "fitted"), (held_out, "holdout")], early_stopping_rounds=3,
-        evals_result=kept, verbose_eval=False, callbacks=callbacks,
+        PARAMS, train, 30, evals=[(train, "fitted"), (held_out, "holdout")], evals_result=kept, verbose_eval=False,
+        callbacks=callbacks,
     )  # fmt: skip
     run = only()
     assert (run.name, run.kind, run.status) == ("xgboost-1", "training", "finished")
     assert {name: run.params[name] for name in PARAMS} == PARAMS
-    assert (run.params["num_boost_round"], run.params["early_stopping_rounds"]) == (30, 3)
-    assert run.params["callbacks"] == ["Remember"]
+    assert run.params["num_boost_round"] == 30
+    assert (run.params["callbacks.Remember.at"], run.params["callbacks.EarlyStopping.rounds"]) == (-1, 3)
     assert "maximize" in run.defaults
     for prefix, name in (("train", "fitted"), ("holdout", "holdout")):
         for metric in PARAMS["eval_metric"]:
@@ -83,7 +83,7 @@ def test_a_training_is_a_run(data, only, evaluations):
     gains = booster.get_score(importance_type="gain")
     assert dict(zip(table["feature"], table["gain"], strict=True)) == gains
     assert table["gain"] == sorted(gains.values(), reverse=True)
-    assert len(callbacks) == 1
+    assert len(callbacks) == 2
     assert callbacks[0].seen == booster.num_boosted_rounds()
 
 
@@ -203,6 +203,43 @@ def test_estimators_without_scikit_learns_integration(only):
     run = only()
     assert run.name == "xgboost-1"
     assert {"val/validation_0/logloss", "val/validation_1/logloss"} <= {*run.history}
+
+
+def test_every_third_iteration(data, only):
+    """Fewer are recorded where one asks for fewer, and the last one in any case."""
+    autotrack.autolog("xgboost", log_every=3)
+    xgboost.train(PARAMS, data[0], 6, evals=[(data[1], "valid")], verbose_eval=False)
+    assert [step for step, _ in only().history["val/auc"]] == [0, 3, 5]
+
+
+def test_a_linear_model_and_a_ranking(data, seen, evaluations):
+    """Other boosters and other matrices; a custom objective and metric by their names."""
+    X, y = load_breast_cancer(return_X_y=True)
+    ranked = xgboost.QuantileDMatrix(X, y, group=[69, 500], nthread=1)
+    xgboost.train(
+        [("booster", "gblinear"), ("nthread", 1), ("eval_metric", "mae"), ("eval_metric", "rmse")], data[0], 2
+    )
+    xgboost.train({"objective": "rank:ndcg", "nthread": 1}, ranked, 2, evals=[(ranked, "x")], verbose_eval=False)
+    linear, ranking = seen()
+    assert linear.params["eval_metric"] == ["mae", "rmse"]
+    assert set(evaluations()["feature_importances"][0]) == {"feature", "weight"}
+    assert {*ranking.history} == {"train/duration", "train/ndcg@32"}
+    assert ranking.datasets["dtrain"].meta["rows"] == 569
+
+
+def test_xgboost_is_imported_later(script, seen):
+    """Autolog may come first, and imports nothing of it."""
+    script(
+        """
+        import sys, autotrack
+        autotrack.autolog()
+        assert "xgboost" not in sys.modules
+        import numpy, xgboost
+        X = numpy.arange(40.0).reshape(20, 2)
+        xgboost.train({"nthread": 1}, xgboost.DMatrix(X, X[:, 0]), 2)
+        """
+    )
+    assert [run.name for run in seen()] == ["xgboost-1"]
 
 
 def test_a_training_inside_a_training(data, only):

@@ -41,7 +41,7 @@ def call_params(
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """All arguments of a call by name; those that are parameters and differ from their default, and those that don't.
 
-    `leave_out` are the names of arguments that are no parameters: data, callbacks. Callbacks are named in any case.
+    `leave_out` are the names of arguments that are no parameters; callbacks are a parameter by their names and settings.
     """
     signature = inspect.signature(function)
     bound = signature.bind(*args, **kwargs)
@@ -56,13 +56,28 @@ def call_params(
         standard = signature.parameters[name].default
         same = value is standard or (type(value) is type(standard) and value == standard)
         (default if same else chosen)[name] = value
-    if isinstance(given.get("callbacks"), (list, tuple)):
-        chosen["callbacks"] = [_name_of(one) for one in given["callbacks"]]
-    if not chosen.get("callbacks"):
-        chosen.pop("callbacks", None)
+    if given.get("callbacks"):
+        chosen["callbacks"] = _settings(given["callbacks"])
     return given, chosen, default
 
 
-def _name_of(callback: Any) -> str:
+def name_of(callback: Any) -> str:
+    """The name of a function, or of the class of an object."""
     named = callback if inspect.isroutine(callback) or isinstance(callback, type) else type(callback)
-    return str(named.__qualname__)
+    return str(named.__name__)
+
+
+def _settings(callbacks: Any) -> dict[str, dict[str, Any]]:
+    """The callbacks by name, each with its public attributes of plain types: before a training, its settings."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in callbacks if isinstance(callbacks, (list, tuple)) else ():  # an iterator is for the library
+        name = name_of(one)
+        found[name if name not in found else f"{name}-{len(found) + 1}"] = {
+            key: value
+            for key, value in getattr(one, "__dict__", {}).items()
+            if not key.startswith("_") and key not in _STATE and isinstance(value, (bool, int, float, str))
+        }
+    return found
+
+
+_STATE = {"current_rounds", "starting_round", "order", "before_iteration", "enabled", "first_metric"}

@@ -26,8 +26,9 @@ _under_way: dict[int, list[Boosting | None]] = {}
 class Boosting:
     """One outermost training, as it goes on. `options` are those of an integration.
 
-    `step` is the last iteration that was evaluated, `stopped_by` the callback that ended it early, if one did; `end` is
-    what else there is to say of how it ended. Integrations add what they need to follow their library.
+    `step` is the last iteration that was evaluated, `stopped_by` the callback that ended it early, if one did,
+    `interrupted` whether somebody did, whatever the library makes of that; `end` is what else there is to say of how it
+    ended. Integrations add what they need to follow their library.
     """
 
     def __init__(self, framework: str, name: str, options: Any) -> None:
@@ -41,6 +42,7 @@ class Boosting:
             self.training.run.report(framework, message, level="info")
         self.step = -1
         self.stopped_by = ""
+        self.interrupted = False
         self.end: dict[str, Any] = {}
         self._prefixes: dict[str, str] = {}
         self._seen: set[str] = set()
@@ -124,7 +126,8 @@ class Boosting:
                 self.training.log(self._pending, self.step)
             self.training.log({"train/duration": time.perf_counter() - self._begun})
         status, _ = how_it_ended(error)
-        self.training.finish("killed" if status == "finished" else status, failure=error)
+        killed = self.interrupted or status == "finished"
+        self.training.finish("killed" if killed else status, failure=error)
 
 
 BoostingT = TypeVar("BoostingT", bound=Boosting)
