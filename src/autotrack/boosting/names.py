@@ -41,7 +41,7 @@ def call_params(
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """All arguments of a call by name; those that are parameters and differ from their default, and those that don't.
 
-    `leave_out` are the names of arguments that are no parameters; callbacks are a parameter by their names and settings.
+    `leave_out` are the names of arguments that are no parameters; callbacks are, by their names and settings.
     """
     signature = inspect.signature(function)
     bound = signature.bind(*args, **kwargs)
