@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import sys
 from typing import Any
 
 from autotrack.exceptions import InvalidValueError
@@ -16,6 +17,12 @@ FILE = "model.pkl"
 def class_name(model: Any) -> str:
     """The qualified name of the model's class."""
     return f"{type(model).__module__}.{type(model).__qualname__}"
+
+
+def is_a(model: Any, module: str, name: str) -> bool:
+    """Whether it is an instance of a class in a module that the program has imported; imports nothing."""
+    kind = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    return isinstance(kind, type) and isinstance(model, kind)
 
 
 def write(asked: Asked) -> Written:
