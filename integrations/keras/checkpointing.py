@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.checkpoints import Checkpoints
-from autotrack.collector import Collector, collector
+from autotrack.collector import collector
 from autotrack.integrations.keras.measuring import Epochs, metric_name
+from autotrack.origins import origin_of
 from autotrack.starting import Training
 
 
@@ -61,9 +60,6 @@ class BackupSaved:
             self._kept.saved(
                 str(self._callback.backup_dir), step=self._epochs.step, epoch=self._epochs.epoch, last=False
             )
-            note = _note_of(self._training._collector, self._callback)
-            note.parent.mkdir(exist_ok=True)
-            note.write_text(self._training.id)
 
     def raised(self, error: BaseException) -> None:
         """What was not written is not recorded."""
@@ -79,17 +75,10 @@ class BackupLoaded:
     def returned(self, result: Any) -> None:
         callback = self._callback
         if os.path.exists(callback._weights_path) and os.path.exists(callback._training_metadata_path):
-            note = _note_of(collector(), callback)
-            self._found(note.read_text() if note.exists() else "")
+            self._found(origin_of(collector().place.path, str(callback.backup_dir)) or "")
 
     def raised(self, error: BaseException) -> None:
         """The training will say so."""
-
-
-def _note_of(owner: Collector, callback: Any) -> Path:
-    """Where we note whose backup lies in a folder: nothing of ours goes into the folder itself."""
-    folder = os.path.abspath(str(callback.backup_dir))
-    return owner.place.path / "backups" / hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
 
 
 def _looks(path: str) -> tuple[int, int, int] | None:

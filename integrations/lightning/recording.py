@@ -20,6 +20,7 @@ from autotrack.neural import ownership
 from autotrack.neural.optimizers import learning_rates
 from autotrack.neural.pace import Pace, Stopwatch, report_capture
 from autotrack.neural.watching import Watcher
+from autotrack.origins import origin_of
 from autotrack.run import how_it_ended
 from autotrack.starting import Training, begin_training
 from autotrack.surroundings import follow
@@ -131,6 +132,10 @@ class Recording:
             with guarded(what):
                 record(self.training, trainer, module)
         self._charge = ownership.take("lightning")
+        with guarded("what a fit goes on from"):
+            origin = origin_of(self.training._collector.place.path, trainer.ckpt_path) if trainer.ckpt_path else None
+            if origin is not None:
+                self.training.set_tags({"resumed_from": origin})
         if self.options.watch:
             self._watcher = Watcher(self.training, module, self.options.watch)
 
@@ -173,9 +178,18 @@ class Recording:
             step = int(given) if given is not None else trainer.fit_loop.epoch_loop._batches_that_stepped
             row.setdefault("epoch", trainer.current_epoch)
         if trainer.training:
+            if self._is_left_out(trainer, step):
+                return
             row.update(self._rates)
         self.training.log(row, step=step)
         self._seen["rows of metrics"] += 1
+
+    def _is_left_out(self, trainer: Any, step: int) -> bool:
+        """Whether `log_every` leaves the row of this step out; rows of epochs are always kept."""
+        every = self.options.log_every
+        if every in (None, "batch") or trainer._logger_connector._first_loop_iter is None:
+            return False
+        return every == "epoch" or (isinstance(every, int) and (step + 1) % every != 0)
 
     def checkpoint(self, trainer: Any, path: Any) -> None:
         """Record a checkpoint that has just been written."""

@@ -140,6 +140,13 @@ def checkpoint(trainer: Any, state: Any) -> tuple[str, dict[str, Any]]:
     return folder, about
 
 
+def resumed_from(trainer: Any, asked: Any, state: Any) -> str:
+    """The checkpoint folder that a training went on from: the one it was told, or the last one of its own."""
+    if isinstance(asked, (str, os.PathLike)):
+        return os.fspath(asked)
+    return _folder(trainer.args.output_dir, f"{PREFIX}-{state.global_step}")
+
+
 def _folder(output: str, name: str) -> str:
     """Right below the output folder; in a search, below that of the trial: the latest one of this name."""
     direct = os.path.join(output, name)

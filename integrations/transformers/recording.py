@@ -17,6 +17,7 @@ from autotrack.integrations.transformers.metrics import renamed
 from autotrack.neural import ownership
 from autotrack.neural.pace import Pace, Stopwatch, report_capture
 from autotrack.neural.watching import Watcher
+from autotrack.origins import origin_of
 from autotrack.run import how_it_ended
 from autotrack.starting import Training, begin_training, begin_trial
 
@@ -44,6 +45,7 @@ class Recording:
         self._seen: Counter[str] = Counter()
         self._charge: ownership.Charge | None = None
         self.trial: Any = None
+        self._resumed: Any = None
 
     @classmethod
     def begin(cls, trainer: Any, options: Options, given: Mapping[str, Any], search: Search | None) -> Recording:
@@ -57,7 +59,7 @@ class Recording:
             )  # fmt: skip
         recording = cls(trainer, options, training)
         recording.trial = given.get("trial")
-        resumed = given.get("resume_from_checkpoint")
+        resumed = recording._resumed = given.get("resume_from_checkpoint")
         if resumed:
             training.log_params({"resume_from_checkpoint": resumed if resumed is True else os.fspath(resumed)})
         return recording
@@ -74,6 +76,8 @@ class Recording:
             self._charge = ownership.take("transformers")
         if self.options.watch and self._watcher is None and trainer is not None:
             self._watcher = Watcher(self.training, trainer.model, self.options.watch)
+        with guarded("what a training goes on from"):
+            self._link(trainer, state)
         ranks.lead(self.training._collector.place.path, self.training.id)
         asked = getattr(self.trial, "params", None)
         if asked:
@@ -81,6 +85,14 @@ class Recording:
         for what, record in facts.GATHERERS:
             with guarded(what):
                 record(self.training, trainer, state, objects)
+
+    def _link(self, trainer: Any, state: Any) -> None:
+        if not state.global_step or trainer is None:
+            return
+        folder = facts.resumed_from(trainer, self._resumed, state)
+        origin = origin_of(self.training._collector.place.path, folder)
+        if origin is not None:
+            self.training.set_tags({"resumed_from": origin})
 
     def watch(self, state: Any) -> None:
         """Look at gradients and weights, if that was asked for and it is time."""
@@ -99,6 +111,9 @@ class Recording:
     def metrics(self, state: Any, logs: Mapping[str, Any]) -> None:
         """Record what the trainer logs, at its step, under names with the role first."""
         if not state.is_world_process_zero:
+            return
+        every = self.options.log_every
+        if "loss" in logs and (every == "epoch" or (isinstance(every, int) and state.global_step % every)):
             return
         numbers, others = renamed(logs)
         if numbers:

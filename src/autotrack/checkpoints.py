@@ -22,6 +22,7 @@ from autotrack._guard import guarded
 from autotrack.collector import is_paused
 from autotrack.events import Artifact
 from autotrack.exceptions import InvalidValueError
+from autotrack.origins import remember
 from autotrack.recorder import Recorder
 from autotrack.values import as_number
 
@@ -147,9 +148,10 @@ class Checkpoints:
             number = as_number("score", score) if score is not None else None
             facts = {"step": step, "epoch": epoch, "score": number, "monitor": monitor, "best": best, "last": last}
             checkpoint = _Checkpoint(self._seen, _text(Path(path).name), facts, _ranked(number), mode)
-            self._take(checkpoint, Path(path).absolute())
+            place = Path(path).absolute()
+            self._take(checkpoint, place)
             self._submitted += 1
-            self._owner.background.submit("copying a checkpoint", partial(self._settle, checkpoint))
+            self._owner.background.submit("copying a checkpoint", partial(self._settle, checkpoint, place))
 
     def finish(self) -> None:
         """Say that no more will come. The copies go on; the process waits for them when it ends."""
@@ -177,9 +179,11 @@ class Checkpoints:
         if left_out:
             self._miss(f"files of a checkpoint beyond the first {MOST_FILES}", checkpoint.name, left_out)
 
-    def _settle(self, checkpoint: _Checkpoint) -> None:
+    def _settle(self, checkpoint: _Checkpoint, path: Path) -> None:
         """Beside the training: copy a checkpoint if policy and limits allow it, and let go of those that it outdoes."""
         self._settled += 1
+        with guarded("noting whose checkpoint it is"):
+            remember(self._owner.place.path, path, self._training.id)
         pending = [file for file in checkpoint.files if file.reason == WAITING]
         try:
             reason = self._why_not(checkpoint)

@@ -246,6 +246,34 @@ def test_checkpoints_with_score_best_and_last(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("autolog")
+def test_a_resumed_fit_says_what_it_goes_on_from(tmp_path: Path) -> None:
+    """A fit from a checkpoint that another run wrote is linked to it, or goes on with it, as asked."""
+    saving = ModelCheckpoint(tmp_path / "ckpt", save_last=True)
+    trainer(tmp_path, callbacks=[saving], max_epochs=1).fit(Net(), loader())
+    first = autotrack.get_run()
+    trainer(tmp_path, enable_checkpointing=False, max_epochs=2).fit(Net(), loader(), ckpt_path=saving.last_model_path)
+    forked = autotrack.get_run()
+    assert forked.tags["resumed_from"] == first.id
+    assert forked.metrics["train_loss"].first_step == 4
+    ours = AutotrackCallback(run=first.id)
+    trainer(tmp_path, callbacks=[ours], enable_checkpointing=False, max_epochs=2).fit(
+        Net(), loader(), ckpt_path=saving.last_model_path
+    )
+    continued = autotrack.get_run(first.id)
+    assert (continued.attempt, continued.status, continued.metrics["train_loss"].count) == (2, "finished", 8)
+
+
+def test_fewer_steps_can_be_recorded(tmp_path: Path) -> None:
+    """`log_every` keeps every n-th row of steps, or only those of epochs."""
+    for every in (4, "epoch"):
+        trainer(tmp_path, callbacks=[AutotrackCallback(log_every=every)]).fit(Net(), loader(), loader())
+    epochs, fourth = autotrack.runs(all=True)
+    assert (fourth.metrics["train_loss"].count, fourth.metrics["val_loss"].count) == (2, 2)
+    assert "train_loss" not in epochs.metrics
+    assert epochs.metrics["val_loss"].count == 2
+
+
+@pytest.mark.usefixtures("autolog")
 def test_the_finders_are_no_runs(tmp_path: Path) -> None:
     """What `Tuner` tried is no run; what it found is a parameter of the fit."""
     model, fitting = Net(), trainer(tmp_path, enable_checkpointing=False)

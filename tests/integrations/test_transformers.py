@@ -209,6 +209,17 @@ def test_checkpoints_and_the_best_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("autolog")
+def test_a_resumed_training_says_what_it_goes_on_from(tmp_path: Path) -> None:
+    """With `resume_from_checkpoint` the run that wrote the checkpoint is named."""
+    trainer(tmp_path, save_strategy="epoch", num_train_epochs=1).train()
+    first = autotrack.get_run()
+    trainer(tmp_path, save_strategy="epoch", num_train_epochs=2).train(resume_from_checkpoint=True)
+    resumed = autotrack.get_run()
+    assert resumed.tags["resumed_from"] == first.id
+    assert resumed.metrics["train/loss"].first_step == 3
+
+
+@pytest.mark.usefixtures("autolog")
 def test_a_search_with_optuna(tmp_path: Path) -> None:
     """The search is a run, each trial a child of it with its own parameters and metrics."""
     pytest.importorskip("optuna")
