@@ -3,7 +3,7 @@
 import logging
 import warnings
 
-import lightning as L
+import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from sklearn.datasets import load_digits
@@ -20,7 +20,7 @@ for name in ("lightning.pytorch", "lightning.fabric"):
 warnings.filterwarnings("ignore", module="lightning")
 
 
-class Digits(L.LightningModule):
+class Digits(pl.LightningModule):
     """Two layers, trained by AdamW."""
 
     def __init__(self, hidden: int = 64, lr: float = 0.005) -> None:
@@ -48,13 +48,13 @@ class Digits(L.LightningModule):
         return torch.optim.AdamW(self.parameters(), lr=self.hparams["lr"])
 
 
-L.seed_everything(0, verbose=False)
+pl.seed_everything(0, verbose=False)
 X, y = load_digits(return_X_y=True)
 data = TensorDataset(torch.tensor(X / 16, dtype=torch.float32), torch.tensor(y))
 rest, unseen = train_test_split(data, test_size=0.25, random_state=0)
 seen, held_out = train_test_split(rest, test_size=0.2, random_state=0)
 
-trainer = L.Trainer(
+trainer = pl.Trainer(
     max_epochs=3, accelerator="cpu", logger=False, log_every_n_steps=5,
     enable_progress_bar=False, enable_model_summary=False,
     callbacks=[
