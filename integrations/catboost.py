@@ -77,6 +77,7 @@ class CatboostIntegration(Integration):
             _log_data(begun, "X", given["X"], "train")
             if given["y"] is not None:
                 _log_data(begun, "y", given["y"], "train")
+                begun.takes(given["X"])
             for name, data in sets:
                 _log_data(begun, name, data, "")
         return Watch(begun, lambda begun, result: _fitted(begun, model))
@@ -152,7 +153,7 @@ def _fitted(begun: _Training, model: Any) -> None:
     with guarded("saving the model"):
         names = model.feature_names_
         inputs = {"kind": "frame", "columns": [{"name": name} for name in names[:MOST_NAMES]], "count": len(names)}
-        boosting.keep_model(begun, "catboost", model, model._serialize_model, inputs)
+        boosting.keep_model(begun, "catboost", model, inputs)
 
 
 def _log_rest(begun: _Training, results: Mapping[str, Mapping[str, list[float]]]) -> None:

@@ -71,6 +71,8 @@ class LightgbmIntegration(Integration):
             sets = _named(train, given["valid_sets"], given["valid_names"])
             begun.evaluates([(name, data is train) for name, data in sets])
             _log_data(begun, "train_set", train, is_training=True)
+            if hasattr(train.data, "shape"):
+                begun.takes(train.data)
             for name, data in sets:
                 if data is not train:
                     _log_data(begun, name, data)
@@ -164,11 +166,10 @@ def _trained(begun: _Training, booster: Any) -> None:
         columns = {kind: booster.feature_importance(kind).tolist() for kind in ("gain", "split")}
         boosting.keep_importances(begun, booster.feature_name(), columns)
     with guarded("saving the model"):
-        text = booster.model_to_string()
-        begun.training.log_params({"config": _configuration(text)}, origin="config")
+        begun.training.log_params({"config": _configuration(booster.model_to_string(num_iteration=1))}, origin="config")
         names = booster.feature_name()
         inputs = {"kind": "frame", "columns": [{"name": name} for name in names[:MOST_NAMES]], "count": len(names)}
-        boosting.keep_model(begun, "lightgbm", booster, text.encode, inputs)
+        boosting.keep_model(begun, "lightgbm", booster, inputs)
 
 
 def _validated(begun: _Training, result: Any) -> None:

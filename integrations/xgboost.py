@@ -132,7 +132,7 @@ def _trained(begun: _Training, booster: Any) -> None:
     with guarded("feature importances"):
         _keep_importances(begun, booster)
     with guarded("saving the model"):
-        boosting.keep_model(begun, "xgboost", booster, lambda: bytes(booster.save_raw("ubj")), _inputs(booster))
+        boosting.keep_model(begun, "xgboost", booster, _inputs(booster))
 
 
 def _validated(begun: _Training, result: Any) -> None:

@@ -11,8 +11,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import autotrack
-from autotrack.collector import collector
-from autotrack.content import blob_path
 
 catboost = pytest.importorskip("catboost")
 
@@ -87,9 +85,10 @@ def test_the_model_is_kept_in_its_own_format(only):
     assert run.name == "catboostclassifier-1"
     assert (model.flavor, model.meta["format"], model.meta["runs_code"]) == ("catboost", "cbm", False)
     assert any(line.startswith("catboost==") for line in model.meta["requirements"])
-    content = blob_path(collector().place.blobs, run.files["model/model.cbm"].digest).read_bytes()
-    again = catboost.CatBoostClassifier().load_model(blob=content)
+    again = autotrack.load_model(f"runs:/{run.run}/model")
+    assert type(again) is catboost.CatBoostClassifier
     np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    assert model.meta["input_example"]
     assert run.datasets["X"].digest
     assert run.datasets["y"].meta["rows"] == len(Y)
 

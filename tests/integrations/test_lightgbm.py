@@ -9,8 +9,6 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 import autotrack
-from autotrack.collector import collector
-from autotrack.content import blob_path
 
 lightgbm = pytest.importorskip("lightgbm")
 
@@ -78,8 +76,9 @@ def test_the_model_is_kept_in_its_own_format(only):
     model = run.models["model"]
     assert (model.flavor, model.meta["format"], model.meta["runs_code"]) == ("lightgbm", "txt", False)
     assert any(line.startswith("lightgbm==") for line in model.meta["requirements"])
-    content = blob_path(collector().place.blobs, run.files["model/model.txt"].digest).read_text()
-    np.testing.assert_array_equal(lightgbm.Booster(model_str=content).predict(X), booster.predict(X))
+    np.testing.assert_array_equal(autotrack.load_model(f"runs:/{run.run}/model").predict(X), booster.predict(X))
+    assert model.meta["signature"]["inputs"]["shape"] == [None, 30]
+    assert model.meta["input_example"]
 
 
 def test_a_training_goes_on_with_a_model(seen):

@@ -9,8 +9,6 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 import autotrack
-from autotrack.collector import collector
-from autotrack.content import blob_path
 
 xgboost = pytest.importorskip("xgboost")
 
@@ -95,8 +93,7 @@ def test_the_model_is_kept_in_its_own_format(data, only):
     model = run.models["model"]
     assert (model.flavor, model.meta["format"], model.meta["runs_code"]) == ("xgboost", "ubj", False)
     assert any(line.startswith("xgboost==") for line in model.meta["requirements"])
-    content = blob_path(collector().place.blobs, run.files["model/model.ubj"].digest).read_bytes()
-    again = xgboost.Booster(model_file=bytearray(content))
+    again = autotrack.load_model(f"runs:/{run.run}/model")
     np.testing.assert_array_equal(again.predict(held_out), booster.predict(held_out))
     assert [column["name"] for column in model.meta["signature"]["inputs"]["columns"]] == train.feature_names
 
@@ -213,7 +210,7 @@ def test_every_third_iteration(data, only):
 
 
 def test_a_linear_model_and_a_ranking(data, seen, evaluations):
-    """Other boosters and other matrices; a custom objective and metric by their names."""
+    """Other boosters, params as pairs in which a name comes twice, other matrices."""
     X, y = load_breast_cancer(return_X_y=True)
     ranked = xgboost.QuantileDMatrix(X, y, group=[69, 500], nthread=1)
     xgboost.train(
@@ -223,7 +220,7 @@ def test_a_linear_model_and_a_ranking(data, seen, evaluations):
     linear, ranking = seen()
     assert linear.params["eval_metric"] == ["mae", "rmse"]
     assert set(evaluations()["feature_importances"][0]) == {"feature", "weight"}
-    assert {*ranking.history} == {"train/duration", "train/ndcg@32"}
+    assert {*ranking.metrics} == {"train/duration", "train/ndcg@32"}
     assert ranking.datasets["dtrain"].meta["rows"] == 569
 
 

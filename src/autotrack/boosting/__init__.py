@@ -7,11 +7,11 @@
 | `keeping` | the model in the library's own format, and what it goes by |
 """
 
-from autotrack.boosting.keeping import MODEL_FILES, keep_importances, keep_model
+from autotrack.boosting.keeping import keep_importances, keep_model
 from autotrack.boosting.names import call_params, name_of, prefixes
 from autotrack.boosting.training import Boosting, Watch, begin, outer_fits, present, step_aside
 
 __all__ = [
-    "MODEL_FILES", "Boosting", "Watch", "begin", "call_params", "keep_importances", "keep_model", "name_of",
+    "Boosting", "Watch", "begin", "call_params", "keep_importances", "keep_model", "name_of",
     "outer_fits", "prefixes", "present", "step_aside",
 ]  # fmt: skip

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import platform
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from autotrack.boosting.training import Boosting
-from autotrack.content import bytes_digest, tree_digest
 
 MOST_FEATURES = 1_000
-MODEL_FILES = {"xgboost": ("model.ubj", "ubj"), "lightgbm": ("model.txt", "txt"), "catboost": ("model.cbm", "cbm")}
 
 
-def keep_model(
-    boosting: Boosting, flavor: str, model: Any, write: Callable[[], bytes], inputs: Mapping[str, Any] | None
-) -> None:
-    """Keep what `write` gives of the model, if models are wanted; `inputs` describes the data that it takes."""
-    from autotrack.models.requirements import requirements
-    from autotrack.models.saving import META, REQUIREMENTS
-
+def keep_model(boosting: Boosting, flavor: str, model: Any, inputs: Mapping[str, Any] | None) -> None:
+    """Keep the model, if models are wanted; `inputs` describes what it takes, where the data itself was not seen."""
     training = boosting.training
     if not boosting.options.log_models or not boosting.is_detailed or training.is_silent:
         return
-    file, form = MODEL_FILES[flavor]
-    files = {file: write()}
-    needs = requirements([flavor, "numpy"])
-    files[REQUIREMENTS] = "".join(f"{line}\n" for line in needs).encode()
-    digests = {name: bytes_digest(data) for name, data in files.items()}
-    meta = {
-        "flavor": flavor, "format": form, "file": file, "class": f"{type(model).__module__}.{type(model).__qualname__}",
-        "signature": None if inputs is None else {"inputs": dict(inputs), "outputs": None},
-        "input_example": None, "no_input_example": "", "requirements": needs, "python": platform.python_version(),
-        "runs_code": False, "untrusted": (), "details": {}, "run": training.id, "training": training.number,
-        "files": digests, "digest": tree_digest(digests.items()),
-    }  # fmt: skip
-    files[META] = json.dumps(meta, ensure_ascii=False, indent=1).encode()
-    training.record_model("model" if training.number <= 1 else f"model-{training.number}", flavor, files, meta)
+    from autotrack.models.saving import save_model
+
+    takes = boosting.inputs or inputs
+    with tempfile.TemporaryDirectory(prefix="autotrack-") as folder:
+        saved = save_model(
+            model, flavor=flavor, signature=None if takes is None else {"inputs": dict(takes), "outputs": None},
+            input_example=boosting.first_rows if boosting.options.log_input_examples else None,
+            origin={"run": training.id, "training": training.number}, folder=Path(folder),
+        )  # fmt: skip
+        name = "model" if training.number <= 1 else f"model-{training.number}"
+        training.record_model(name, saved.flavor, saved.files, saved.meta)
 
 
 def keep_importances(boosting: Boosting, features: Sequence[str], columns: Mapping[str, Sequence[float]]) -> None:

@@ -28,7 +28,8 @@ class Boosting:
 
     `step` is the last iteration that was evaluated, `stopped_by` the callback that ended it early, if one did,
     `interrupted` whether somebody did, whatever the library makes of that; `end` is what else there is to say of how it
-    ended. Integrations add what they need to follow their library.
+    ended; `inputs` and `first_rows` are those of the data, where it could be seen. Integrations add what they need to
+    follow their library.
     """
 
     def __init__(self, framework: str, name: str, options: Any) -> None:
@@ -44,6 +45,8 @@ class Boosting:
         self.stopped_by = ""
         self.interrupted = False
         self.end: dict[str, Any] = {}
+        self.inputs: dict[str, Any] | None = None
+        self.first_rows: Any = None
         self._prefixes: dict[str, str] = {}
         self._seen: set[str] = set()
         self._pending: dict[str, float] = {}
@@ -81,6 +84,16 @@ class Boosting:
                     role=role_of(name, is_training=is_training), digest=digest, source=source, meta=plain(meta),
                 )
             )  # fmt: skip
+
+    def takes(self, data: Any) -> None:
+        """Remember what the data looks like that the model takes, an array or a frame, and its first rows."""
+        if not self.options.log_models or not self.is_detailed or self.training.is_silent:
+            return
+        from autotrack.models.signature import ROWS, rows_of, schema_of
+
+        self.inputs = schema_of(data)
+        head: Any = rows_of(data, slice(0, ROWS))
+        self.first_rows = head.copy() if hasattr(head, "copy") else head
 
     def key(self, data: str, metric: str) -> str:
         """The key of a metric of one evaluation set."""
