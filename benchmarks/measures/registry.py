@@ -11,6 +11,7 @@ from benchmarks.measures.searching import LargeSearch, Search
 from benchmarks.measures.sklearn_fit import Fit
 from benchmarks.measures.sklearn_search import GridSearch, LargeGridSearch, Loop
 from benchmarks.measures.startup import Import, Process
+from benchmarks.measures.steps import KerasSteps, LightningSteps, TransformersSteps
 
 MEASURES: tuple[type[Measure], ...] = (
     Import,
@@ -27,5 +28,8 @@ MEASURES: tuple[type[Measure], ...] = (
     GridSearch,
     LargeGridSearch,
     Loop,
+    LightningSteps,
+    TransformersSteps,
+    KerasSteps,
     Memory,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.trackers.base import Log, Params, Tracker, param_of, point
 
@@ -93,3 +93,18 @@ class Autotrack(Tracker):
         import autotrack
 
         return len(autotrack.runs("run.kind = 'trial'"))
+
+    def lightning(self) -> dict[str, Any]:
+        from autotrack.integrations.lightning import AutotrackCallback
+
+        return {"callbacks": [AutotrackCallback()]}
+
+    def transformers(self) -> dict[str, Any]:
+        from autotrack.integrations.transformers import AutotrackCallback
+
+        return {"callbacks": [AutotrackCallback()]}
+
+    def keras(self) -> dict[str, Any]:
+        from autotrack.integrations.keras import AutotrackCallback
+
+        return {"callbacks": [AutotrackCallback(log_every="batch")]}

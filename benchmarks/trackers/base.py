@@ -94,6 +94,18 @@ class Tracker(ABC):
         """How many runs automatic logging has recorded in this folder, for one that lost them would look fast."""
         raise NotOffered("no automatic logging for scikit-learn")
 
+    def lightning(self) -> dict[str, Any]:
+        """What to give to a `Trainer` of Lightning, anew for each: `logger`, `callbacks`."""
+        raise NotOffered("no logger for PyTorch Lightning")
+
+    def transformers(self) -> dict[str, Any]:
+        """What to give to a `Trainer` of transformers, anew for each: `report_to`, `callbacks`."""
+        raise NotOffered("no callback for transformers")
+
+    def keras(self) -> dict[str, Any]:
+        """What to give to `fit` of Keras, anew for each: `callbacks` that log every batch."""
+        raise NotOffered("no callback for Keras without TensorFlow")
+
     def candidates(self) -> int:
         """How many candidates of searches automatic logging has recorded in this folder, as runs of their own."""
         raise NotOffered("no automatic logging for scikit-learn")

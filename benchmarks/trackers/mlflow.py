@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.trackers.base import Log, Params, Tracker, param_of, point
 
@@ -101,6 +101,14 @@ class Mlflow(Tracker):
 
     def trained(self) -> int:
         return len(self._runs(self._client()))
+
+    def lightning(self) -> dict[str, Any]:
+        from lightning.pytorch.loggers import MLFlowLogger
+
+        return {"logger": MLFlowLogger(tracking_uri="sqlite:///mlflow.db")}
+
+    def transformers(self) -> dict[str, Any]:
+        return {"report_to": "mlflow"}
 
     def candidates(self) -> int:
         return sum("mlflow.parentRunId" in run.data.tags for run in self._runs(self._client()))

@@ -72,3 +72,11 @@ class TorchSummaryWriter(TensorboardX):
         from torch.utils.tensorboard import SummaryWriter
 
         return SummaryWriter(folder)
+
+    def lightning(self) -> dict[str, Any]:
+        from lightning.pytorch.loggers import TensorBoardLogger
+
+        return {"logger": TensorBoardLogger("lightning_logs")}
+
+    def transformers(self) -> dict[str, Any]:
+        return {"report_to": "tensorboard"}

@@ -6,6 +6,7 @@ import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from benchmarks.trackers.base import Log, NotOffered, Params, Tracker
 
@@ -35,6 +36,14 @@ class Wandb(Tracker):
 
     def finish(self) -> None:
         self._run.finish()
+
+    def lightning(self) -> dict[str, Any]:
+        from lightning.pytorch.loggers import WandbLogger
+
+        return {"logger": WandbLogger(offline=True)}
+
+    def transformers(self) -> dict[str, Any]:
+        return {"report_to": "wandb"}
 
     def count(self, metric: str) -> int:
         return sum(1 for path in Path("wandb").rglob("run-*.wandb") for row in history_rows(path) if metric in row)
