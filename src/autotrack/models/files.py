@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autotrack.content import bytes_digest, file_digest
+from autotrack.content import bytes_digest, copy_file, file_digest
 from autotrack.exceptions import IntegrityError, UntrustedModelError
 
 Content = bytes | Path
@@ -69,11 +68,11 @@ class Saved:
         return read(self.files[self.meta["file"]])
 
     @contextmanager
-    def on_disk(self) -> Iterator[Path]:
-        """A folder with all files under their names, for the time of the block."""
+    def on_disk(self, *, by_link: bool = True) -> Iterator[Path]:
+        """A folder with all files under their names, for the time of the block: links to them, or copies."""
         with tempfile.TemporaryDirectory(prefix="autotrack-") as name:
             folder = Path(name)
-            place(self.files, folder, self.shown)
+            place(self.files, folder, self.shown, by_link=by_link)
             yield folder
 
     @contextmanager
@@ -108,8 +107,8 @@ def below(folder: Path) -> dict[str, Content]:
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def place(files: Mapping[str, Content], folder: Path, shown: str) -> None:
-    """Put files into a folder under their names, by reference where they are files already."""
+def place(files: Mapping[str, Content], folder: Path, shown: str, *, by_link: bool) -> None:
+    """Put files into a folder under their names. `IntegrityError` if a name leads out of it."""
     for name, content in files.items():
         target = folder / name
         if not target.resolve().is_relative_to(folder.resolve()):
@@ -117,8 +116,13 @@ def place(files: Mapping[str, Content], folder: Path, shown: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not isinstance(content, Path):
             target.write_bytes(content)
-            continue
-        try:
-            os.symlink(content.absolute(), target)
-        except OSError:  # a system where links are a privilege
-            shutil.copyfile(content, target)
+        elif not by_link or not _linked(content, target):
+            copy_file(content, target)
+
+
+def _linked(source: Path, target: Path) -> bool:
+    try:
+        os.symlink(source.absolute(), target)
+    except OSError:  # a system where links are a privilege
+        return False
+    return True

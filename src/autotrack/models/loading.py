@@ -98,7 +98,7 @@ def _from_mlflow(saved: Saved) -> Any:
         from mlflow.models import Model
     except ImportError as error:
         raise MissingDependencyError("mlflow", "mlflow", "loading a model that MLflow stored") from error
-    with saved.on_disk() as folder:
+    with saved.on_disk(by_link=False) as folder:  # MLflow reads nothing that a link leads to
         flavors = [name for name in Model.load(folder).flavors if name != "python_function"]
         return import_module(f"mlflow.{flavors[0] if flavors else 'pyfunc'}").load_model(str(folder))
 
