@@ -177,7 +177,7 @@ def _validated(begun: _Training, result: Any) -> None:
     lengths = {len(values) for name, values in result.items() if name.endswith("-mean")}
     kept = lengths.pop() if len(lengths) == 1 else begun.iterations
     early = kept < begun.iterations or begun.iterations < (begun.rounds or 0)
-    if early:  # what is returned ends with the best iteration
+    if early or "early_stopping" in begun.callbacks:  # what is returned ends with the best iteration
         name = next(name for name in result if name.endswith("-mean") and not name.startswith("train "))
         data, _, metric = name.removesuffix("-mean").rpartition(" ")
         begun.best(kept - 1, f"{_key(begun, data or 'valid', metric)}.mean", float(result[name][-1]))
@@ -220,7 +220,8 @@ def _rounds(given: Mapping[str, Any]) -> int | None:
 
 def _callbacks(given: Mapping[str, Any]) -> tuple[str, ...]:
     """The callbacks by name: `early_stopping`, others of LightGBM's with their module, the user's by their own name."""
-    names = []
+    aliases = sys.modules["lightgbm.basic"]._ConfigAliases.get("early_stopping_round")
+    names = ["early_stopping"] if any(given["params"].get(name) for name in aliases) else []
     for one in given["callbacks"] if isinstance(given["callbacks"], (list, tuple)) else ():
         name = boosting.name_of(one)
         if name == "_EarlyStoppingCallback":

@@ -27,7 +27,6 @@ class _Training(Boosting):
     first_step: int | None = None
     folds: int = 0
     callbacks: Any = ()
-    judge: tuple[str, str] = ("", "")
     is_linear: bool = False
 
 
@@ -122,10 +121,10 @@ class _Iteration:
 
 def _trained(begun: _Training, booster: Any) -> None:
     with guarded("the outcome of a training"):
-        begun.end["iterations"] = booster.num_boosted_rounds()
-        attributes, key = booster.attributes(), _judged_by(begun)
-        if key and "best_iteration" in attributes:
-            begun.best(int(attributes["best_iteration"]), key, float(attributes["best_score"]))
+        begun.end["iterations"] = begun.step + 1
+        _note_best(begun)
+        if any(one.save_best for one in _early_stopping(begun)) and "best_iteration" in begun.end:
+            begun.end["restored_from"] = begun.end["best_iteration"]
         configuration = json.loads(booster.save_config())
         begun.is_linear = configuration["learner"]["gradient_booster"]["name"] == "gblinear"
         begun.training.log_params({"config": configuration}, origin="config")
@@ -136,27 +135,26 @@ def _trained(begun: _Training, booster: Any) -> None:
 
 
 def _validated(begun: _Training, result: Any) -> None:
-    begun.end["folds"] = begun.folds
-    begun.end["iterations"] = begun.step + 1
-    key = _judged_by(begun)
-    if begun.stopped_by and key:  # then what is returned ends with the best iteration
-        step = len(next(iter(dict(result).values()))) - 1
-        column = f"{begun.judge[0]}-{begun.judge[1]}-mean"
-        begun.best(step, f"{key}.mean", float(list(dict(result)[column])[-1]))
+    begun.end.update(folds=begun.folds, iterations=begun.step + 1)
+    _note_best(begun)
+
+
+def _note_best(begun: _Training) -> None:
+    """What early stopping takes for the best iteration, whether it stopped the training or not."""
+    for one in _early_stopping(begun):
+        for data, metrics in one.stopping_history.items():
+            for metric, history in metrics.items():
+                number = len(history) - 1 - one.current_rounds
+                score, key = history[number], begun.key(data, metric)
+                step = number + (begun.first_step or 0)
+                if isinstance(score, tuple):  # the mean and deviation of all folds
+                    begun.best(step, f"{key}.mean", float(score[0]))
+                else:
+                    begun.best(step, key, float(score))
 
 
 def _early_stopping(begun: _Training) -> list[Any]:
     return [one for one in begun.callbacks if type(one).__name__ == "EarlyStopping"]
-
-
-def _judged_by(begun: _Training) -> str:
-    """The key of the metric that decides which iteration is the best; empty if nothing does."""
-    for one in _early_stopping(begun):
-        for data, metrics in one.stopping_history.items():
-            for metric in metrics:
-                begun.judge = (data, metric)
-                return begun.key(data, metric)
-    return ""
 
 
 def _keep_importances(begun: _Training, booster: Any) -> None:

@@ -141,6 +141,15 @@ def test_a_cross_validation(only):
     assert not run.models
 
 
+def test_a_cross_validation_that_goes_to_its_end(only):
+    """The best iteration is known, nothing stopped it."""
+    kept = lightgbm.cv({**PARAMS, "early_stopping_round": 9}, sets()[0], 4, nfold=2)
+    run = only()
+    assert run.params["end.best_iteration"] == len(kept["valid auc-mean"]) - 1
+    assert run.metrics["best_score"] == kept["valid binary_logloss-mean"][-1]
+    assert "end.stopped_by" not in run.params
+
+
 def test_an_estimator_is_recorded_once(only):
     """The fit of an estimator is scikit-learn's record; the call inside adds nothing to it."""
     model = lightgbm.LGBMClassifier(n_estimators=3, n_jobs=1, verbose=-1).fit(X, Y, eval_set=[(X, Y)])

@@ -137,6 +137,35 @@ def test_who_stopped_it(data, only):
     assert (only().params["end.stopped_by"], only().params["end.iterations"]) == ("Remember", 4)
 
 
+def test_the_best_iteration_is_put_back(data, only):
+    """How far it came, and what is left of it."""
+    stopping = xgboost.callback.EarlyStopping(rounds=2, save_best=True)
+    booster = xgboost.train(PARAMS, data[0], 50, evals=[(data[1], "eval")], verbose_eval=False, callbacks=[stopping])
+    run = only()
+    best = booster.num_boosted_rounds() - 1
+    assert run.params["end.restored_from"] == run.params["end.best_iteration"] == best
+    assert run.params["end.iterations"] == best + 3 == len(run.history["val/auc"])
+
+
+def test_a_pruned_trial(data, seen):
+    """The training in it is part of the trial, and has not failed."""
+    optuna = pytest.importorskip("optuna")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    autotrack.autolog("optuna", "xgboost")
+
+    def objective(trial):
+        callbacks = [Remember(1, optuna.TrialPruned())]
+        xgboost.train(PARAMS, data[0], 3, evals=[(data[1], "eval")], verbose_eval=False, callbacks=callbacks)
+
+    optuna.create_study().optimize(objective, n_trials=1)
+    search, trial, training = seen()
+    assert (search.kind, trial.kind, training.name) == ("search", "trial", "xgboost")
+    assert training.run == trial.run
+    assert (training.status, training.failure, training.tags) == ("finished", None, {"pruned": "yes"})
+    assert training.params["max_depth"] == 2
+    assert not training.models
+
+
 def test_a_cross_validation(data, only):
     """Mean and deviation of each iteration, the number of folds; no model."""
     kept = xgboost.cv(PARAMS, data[0], 20, nfold=4, early_stopping_rounds=2, as_pandas=False)

@@ -133,11 +133,15 @@ class Boosting:
             self.training.finish()
 
     def failed(self, error: BaseException) -> None:
-        """Record the exception that is on its way to the user."""
+        """Record the exception that is on its way to the user; one that prunes a trial is no failure."""
         with guarded("the duration of a training"):
             if self._pending:
                 self.training.log(self._pending, self.step)
             self.training.log({"train/duration": time.perf_counter() - self._begun})
+        if type(error).__name__ == "TrialPruned":
+            self.training.set_tags({"pruned": "yes"})
+            self.training.finish()
+            return
         status, _ = how_it_ended(error)
         killed = self.interrupted or status == "finished"
         self.training.finish("killed" if killed else status, failure=error)
