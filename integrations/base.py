@@ -7,7 +7,7 @@ framework has been imported by somebody else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -69,3 +69,26 @@ class Integration:
     def uninstall(self) -> None:
         """Remove every trace of `install`."""
         self.patches.undo()
+
+
+class SharedPatches:
+    """The patches of one framework, there as long as anybody wants them: autolog, or one callback or logger of ours.
+
+    `put(patches)` puts them in place; it is called at each `hold`, for more may have been imported since.
+    """
+
+    def __init__(self, put: Callable[[Patches], None]) -> None:
+        self.holders: set[str] = set()
+        self._put = put
+        self._patches = Patches()
+
+    def hold(self, holder: str) -> None:
+        """Want them."""
+        self.holders.add(holder)
+        self._put(self._patches)
+
+    def release(self, holder: str) -> None:
+        """Want them no more; the last holder removes everything."""
+        self.holders.discard(holder)
+        if not self.holders:
+            self._patches.undo()

@@ -10,7 +10,7 @@ from typing import Any
 from autotrack._guard import guarded
 from autotrack.collector import is_worker, recording_allowed
 from autotrack.instrument.patching import Patches
-from autotrack.integrations.base import Options
+from autotrack.integrations.base import Options, SharedPatches
 from autotrack.integrations.lightning.integration import PACKAGES
 from autotrack.integrations.lightning.recording import Recording, recording_of
 from autotrack.integrations.lightning.tuning import TunerWatch, is_tuning
@@ -21,39 +21,24 @@ _connector_speaks: ContextVar[bool] = ContextVar("autotrack_lightning_connector"
 _autolog: list[Options] = []
 
 
-class Hooks:
-    """The patches of Lightning, there as long as autolog or one callback or logger of ours wants them."""
-
-    def __init__(self) -> None:
-        self._patches = Patches()
-        self._holders: set[str] = set()
-
-    def hold(self, holder: str) -> None:
-        """Observe the packages that are imported; again whenever another one may have been."""
-        self._holders.add(holder)
-        self._patches.observe(FIT, _on_fit)
-        self._patches.observe(EVALUATE, _on_evaluate)
-        self._patches.observe(METRICS, _on_metrics)
-        self._patches.observe(CHECKPOINT, _on_checkpoint)
-        for package in PACKAGES:
-            trainer = getattr(sys.modules.get(f"{package}.trainer.trainer"), "Trainer", None)
-            connector = sys.modules.get(f"{package}.trainer.connectors.logger_connector.logger_connector")
-            if trainer is None or connector is None:
-                continue
-            self._patches.method(trainer, "fit", FIT)
-            for name in ("validate", "test"):
-                self._patches.method(trainer, name, EVALUATE)
-            self._patches.method(trainer, "save_checkpoint", CHECKPOINT)
-            self._patches.method(connector._LoggerConnector, "log_metrics", METRICS)
-
-    def release(self, holder: str) -> None:
-        """Let go; the last holder removes everything."""
-        self._holders.discard(holder)
-        if not self._holders:
-            self._patches.undo()
+def _put(patches: Patches) -> None:
+    patches.observe(FIT, _on_fit)
+    patches.observe(EVALUATE, _on_evaluate)
+    patches.observe(METRICS, _on_metrics)
+    patches.observe(CHECKPOINT, _on_checkpoint)
+    for package in PACKAGES:
+        trainer = getattr(sys.modules.get(f"{package}.trainer.trainer"), "Trainer", None)
+        connector = sys.modules.get(f"{package}.trainer.connectors.logger_connector.logger_connector")
+        if trainer is None or connector is None:
+            continue
+        patches.method(trainer, "fit", FIT)
+        for name in ("validate", "test"):
+            patches.method(trainer, name, EVALUATE)
+        patches.method(trainer, "save_checkpoint", CHECKPOINT)
+        patches.method(connector._LoggerConnector, "log_metrics", METRICS)
 
 
-hooks = Hooks()
+hooks = SharedPatches(_put)
 
 
 def switch_on(options: Options) -> None:
@@ -70,7 +55,7 @@ def switch_off() -> None:
 
 def callbacks_for_trainer() -> list[Any]:
     """What to add to the callbacks of a new trainer: the carrier of a recording, if there may be one."""
-    if not hooks._holders:
+    if not hooks.holders:
         return []
     from autotrack.integrations.lightning.callback import Carrier
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from autotrack.collector import is_worker, recording_allowed
 from autotrack.instrument.patching import Patches
-from autotrack.integrations.base import Options
+from autotrack.integrations.base import Options, SharedPatches
 from autotrack.integrations.transformers.integration import TRAINER
 from autotrack.integrations.transformers.recording import Recording, Search, search_of
 
@@ -17,30 +17,15 @@ TRAIN, SEARCH = "transformers.train", "transformers.search"
 _autolog: list[Options] = []
 
 
-class Hooks:
-    """The patches of `Trainer`, there as long as autolog or one callback of ours wants them."""
-
-    def __init__(self) -> None:
-        self._patches = Patches()
-        self._holders: set[str] = set()
-
-    def hold(self, holder: str) -> None:
-        """Observe `Trainer`."""
-        self._holders.add(holder)
-        self._patches.observe(TRAIN, _on_train)
-        self._patches.observe(SEARCH, _on_search)
-        trainer = sys.modules[TRAINER].Trainer
-        self._patches.method(trainer, "train", TRAIN)
-        self._patches.method(trainer, "hyperparameter_search", SEARCH)
-
-    def release(self, holder: str) -> None:
-        """Let go; the last holder removes everything."""
-        self._holders.discard(holder)
-        if not self._holders:
-            self._patches.undo()
+def _put(patches: Patches) -> None:
+    patches.observe(TRAIN, _on_train)
+    patches.observe(SEARCH, _on_search)
+    trainer = sys.modules[TRAINER].Trainer
+    patches.method(trainer, "train", TRAIN)
+    patches.method(trainer, "hyperparameter_search", SEARCH)
 
 
-hooks = Hooks()
+hooks = SharedPatches(_put)
 
 
 def switch_on(options: Options) -> None:

@@ -74,7 +74,7 @@ def released() -> Iterator[None]:
     """Nothing of Lightning is observed after a test."""
     yield
     autotrack.autolog(disable=True)
-    for holder in list(hooks._holders):
+    for holder in list(hooks.holders):
         hooks.release(holder)
 
 

@@ -69,7 +69,7 @@ def released() -> Iterator[None]:
     """Nothing of transformers is observed after a test."""
     yield
     autotrack.autolog(disable=True)
-    for holder in list(hooks._holders):
+    for holder in list(hooks.holders):
         hooks.release(holder)
 
 
