@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autotrack.integrations.keras.model_facts import bytes_of, quiet
+from autotrack.models import save_model
 from autotrack.starting import Training
 
 
@@ -19,18 +20,15 @@ def keep_model(training: Training, model: Any) -> None:
     if _is_too_big(training, bytes_of(model)):
         return
     with tempfile.TemporaryDirectory(prefix="autotrack-") as folder:
-        path = Path(folder) / "model.keras"
         try:
             with quiet():
-                model.save(path)
+                saved = save_model(
+                    model, flavor="keras", origin={"run": training.id, "training": training.number}, folder=Path(folder)
+                )
         except Exception as error:  # noqa: BLE001 - saving asks the user's own layers for their configs
             training.report("model", f"not kept: {type(error).__name__}: {error}")
             return
-        size = path.stat().st_size
-        if not _is_too_big(training, size):
-            training.log_artifact(path, f"{name}/model.keras", kind="model")
-            stored = training._collector.model_bytes
-            stored[training.id] = stored.get(training.id, 0) + size
+        training.record_model(name, saved.flavor, saved.files, saved.meta)
 
 
 def _is_too_big(training: Training, size: int) -> bool:

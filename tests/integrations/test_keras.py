@@ -697,10 +697,13 @@ def test_a_model_that_cannot_tell_its_config_is_named(autolog, only):
 
 
 def test_the_trained_model_is_kept_as_a_keras_file(only, tmp_path):
-    """It predicts what the model predicts."""
+    """It predicts what the model predicts, loaded by Keras or by `autotrack.load_model`."""
     model = made()
     model.fit(X, Y, verbose=0, callbacks=[AutotrackCallback()])
     run = only()
+    assert run.models["model"].flavor == "keras"
+    loaded = autotrack.load_model(f"runs:/{run.run}/model")
+    np.testing.assert_array_equal(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
     path = tmp_path / "again.keras"
     path.write_bytes(blob_path(collector().place.blobs, run.files["model/model.keras"].digest).read_bytes())
     again = keras.saving.load_model(path)

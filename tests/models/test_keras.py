@@ -59,6 +59,17 @@ def test_models_predict_the_same_in_a_fresh_process(predict_elsewhere, tmp_path,
     assert any(line.startswith("keras==") for line in kept.meta["requirements"])
 
 
+def test_the_signature_is_what_the_model_says():
+    """Without an example: shapes, dtypes and names of the inputs and outputs of its layers; several have parts."""
+    found = save_model(made()).meta["signature"]
+    assert (found["inputs"]["dtype"], found["inputs"]["shape"]) == ("float32", [None, 4])
+    assert found["outputs"]["shape"] == [None, 2]
+    inputs = [keras.Input((2,), name="left"), keras.Input((3,), name="right")]
+    both = keras.Model(inputs, keras.layers.Concatenate()(inputs))
+    parts = save_model(both).meta["signature"]["inputs"]["parts"]
+    assert [(part["name"], part["shape"]) for part in parts] == [("left", [None, 2]), ("right", [None, 3])]
+
+
 def test_python_functions_need_trust():
     """A lambda is kept by its bytecode, which is not run unless it is trusted."""
     model = made(keras.layers.Lambda(lambda x: x + 1, output_shape=(4,)))

@@ -34,7 +34,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Written:
-    """A model as files by name; `file` is the one to open, `details` what else its reader has to know."""
+    """A model as files by name; `file` is the one to open, `details` what else its reader has to know.
+
+    `signature` is what the model itself tells of its inputs and outputs.
+    """
 
     files: Mapping[str, Content]
     file: str
@@ -42,6 +45,7 @@ class Written:
     runs_code: bool
     untrusted: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    signature: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,26 @@ def write(asked: Asked) -> Written:
     asked.model.save(path)
     with zipfile.ZipFile(path) as archive:
         runs_code = _CODE in archive.read("config.json")
-    return Written({FILE: path}, FILE, "keras", runs_code=runs_code, details=_surroundings())
+    return Written(
+        {FILE: path}, FILE, "keras", runs_code=runs_code, details=_surroundings(), signature=_signature(asked.model)
+    )
+
+
+def _signature(model: Any) -> dict[str, Any] | None:
+    """Inputs and outputs as a model of layers knows them; None for one that only its calls can tell."""
+    try:
+        sides = {"inputs": model.inputs, "outputs": model.outputs}
+    except AttributeError:  # a subclassed model has none, nor has a Sequential one that was never built
+        return None
+    return {side: _schema(tensors) for side, tensors in sides.items()} if all(sides.values()) else None
+
+
+def _schema(tensors: list[Any]) -> dict[str, Any]:
+    found = [
+        {"kind": "array", "dtype": str(tensor.dtype), "shape": list(tensor.shape), "name": tensor.name}
+        for tensor in tensors
+    ]
+    return found[0] if len(found) == 1 else {"kind": "several", "parts": found}
 
 
 def _surroundings() -> dict[str, Any]:

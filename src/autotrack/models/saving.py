@@ -58,8 +58,9 @@ def save_model(
     """Turn `model` into files.
 
     `flavor` ("sklearn", "torch", "keras", …, or "python" for anything else) is told from the model unless given. Of
-    `input_example` the first five rows are kept; they also give the signature, unless there is one. A model that no
-    safe format can hold needs `allow_pickle`, because loading a pickle runs code (`InvalidValueError` without it).
+    `input_example` the first five rows are kept; they also give the signature, unless there is one; a Keras model has
+    its own. A model that no safe format can hold needs `allow_pickle`, because loading a pickle runs code
+    (`InvalidValueError` without it).
     `init` (`{"args": […], "kwargs": {…}}`) says what a torch module's class was called with. `origin` (`run`,
     `training`) goes into the meta. Large files are written into `folder`, an empty one, and stay there; without one
     they are all in memory. `limit` (bytes) and `deadline` (of `time.thread_time()`) stop the work with `OverBudget`.
@@ -75,8 +76,8 @@ def save_model(
     else:
         written = WRITERS[flavor](Asked(model, folder, allow_pickle, init, limit, deadline))
         files = dict(_within(written.files, limit))
-    if signature is None and input_example is not None:
-        signature = signature_of(input_example)
+    if signature is None:
+        signature = written.signature if input_example is None else signature_of(input_example)
     example, why_not = example_bytes(input_example) if input_example is not None else (None, "")
     if example is not None:
         files[EXAMPLE] = example
