@@ -42,6 +42,19 @@ def printed(cell: Any, stream: str = "stdout") -> str:
     return "".join(output["text"] for output in cell["outputs"] if output.get("name") == stream)
 
 
+def needs(*names: str) -> None:
+    """Skip where one of these is not installed."""
+    for name in names:
+        if find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
+
+
+def unexpected(cells: dict[str, Any]) -> str:
+    """What the cells write to stderr beyond autotrack's own lines."""
+    lines = [line for cell in cells.values() for line in printed(cell, "stderr").splitlines()]
+    return "\n".join(line for line in lines if line and not line.startswith("autotrack: "))
+
+
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 def test_it_is_stored_clean(path: Path) -> None:
     """No outputs and no execution counts in the repository, and every cell has an id of its own."""
@@ -81,11 +94,58 @@ def test_sklearn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(float(record.metrics["test/accuracy"]) > 0.9 for record in scored)
 
 
+@pytest.mark.slow
+def test_lightning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From autolog to early stopping, checkpoints, watched gradients, a logger and the difference of two fits."""
+    needs("lightning", "torch", "matplotlib", "pandas")
+    cells = execute(FOLDER / "02_lightning.ipynb", tmp_path, monkeypatch)
+    assert unexpected(cells) == ""
+    assert "digits-1" in shown(cells["show"])
+    assert shown(cells["curves"], "image/png")
+    assert "'end.stopped_by': 'EarlyStopping'" in shown(cells["early"], "text/plain")
+    assert "last.ckpt" in shown(cells["files"])
+    assert shown(cells["load"], "text/plain") == "True"
+    assert shown(cells["watch"], "image/png")
+    assert "hidden" in shown(cells["difference"])
+    assert "steep" in shown(cells["table"])
+
+    first, wide, steep = (autotrack.get_run(name) for name in ("digits-1", "wide", "steep"))
+    assert {record.status for record in (first, wide, steep)} == {"finished"}
+    assert len(autotrack.runs(all=True)) == 3
+    assert first.params["end.epoch"] < first.params["trainer.max_epochs"] == 20
+    assert min(float(first.metrics["test/accuracy"]), float(wide.metrics["test/accuracy"])) > 0.9
+    kept = [file.meta for file in first.artifacts if file.kind == "checkpoint" and file.stored]
+    assert {(meta["best"], meta["last"]) for meta in kept} >= {(True, False), (False, True)}
+    assert wide.metrics["gradients/norm"].count == wide.params["end.step"] // 5
+    assert steep.artifacts["remark.txt"].read() == b"The rate is too high on purpose."
+
+
+@pytest.mark.slow
+def test_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From autolog to roles, checkpoints, a search whose trials are children, and the model back again."""
+    needs("transformers", "accelerate", "torch", "optuna", "matplotlib", "pandas")
+    cells = execute(FOLDER / "03_transformers.ipynb", tmp_path, monkeypatch)
+    assert unexpected(cells) == ""
+    assert "bertforsequenceclassification-1" in shown(cells["show"])
+    assert shown(cells["curves"], "image/png")
+    assert "model.safetensors" in shown(cells["files"])
+    assert "'end.restored_from': 'checkpoint-" in shown(cells["restored"], "text/plain")
+    assert "trial-2" in shown(cells["optuna"])
+    assert shown(cells["load"], "text/plain") == "(True, [1, 0])"
+
+    first = autotrack.get_run("bertforsequenceclassification-1")
+    assert {"train/loss", "val/loss", "val/accuracy", "test/accuracy"} <= set(first.metrics)
+    assert float(first.metrics["test/accuracy"]) > 0.9
+    names = list(first.params)
+    assert names.index("learning_rate") < names.index("adam_beta1")
+    (search,) = autotrack.runs("run.kind = search")
+    assert [child.kind for child in search.children()] == ["trial"] * 3
+    assert autotrack.get_run("chosen").params["learning_rate"] == search.params["best_params.learning_rate"]
+
+
 def test_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From autolog to early stopping, a schedule, checkpoints, and every batch by the callback."""
-    for name in ("keras", "torch", "matplotlib", "pandas"):
-        if find_spec(name) is None:
-            pytest.skip(f"{name} is not installed")
+    needs("keras", "torch", "matplotlib", "pandas")
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     cells = execute(FOLDER / "04_keras.ipynb", tmp_path, monkeypatch)
     assert "sequential-1" in shown(cells["show"])

@@ -15,6 +15,7 @@ import autotrack
 
 autotrack.autolog()
 
+torch.set_num_threads(1)  # quickest for a network this small
 for name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(name).setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", module="lightning")

@@ -29,6 +29,7 @@ import autotrack
 autotrack.autolog()
 
 disable_progress_bar()
+torch.set_num_threads(1)  # quickest for a network this small
 
 THINGS = ("the film", "this book", "their song", "the meal", "our trip", "the play")
 LIKED = ("was wonderful", "is a joy", "moved me deeply", "was great fun", "is simply good")
