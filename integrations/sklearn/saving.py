@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from autotrack.models.files import size_of
 from autotrack.models.saving import save_model
 from autotrack.models.skops_file import OverBudget
 from autotrack.run import Run
@@ -46,7 +47,7 @@ def keep_model(
     except OverBudget as reason:
         training.report("model", f"not kept: {reason}; log_model(…) keeps it whatever it takes")
         return
-    _kept[training.run] = kept + sum(map(len, saved.files.values()))
+    _kept[training.run] = kept + sum(map(size_of, saved.files.values()))
     name = "model" if training.number <= 1 else f"model-{training.number}"
     training.record_model(name, saved.flavor, saved.files, saved.meta)
     if saved.meta["no_input_example"] and with_example:
