@@ -10,6 +10,7 @@ import pytest
 import autotrack
 from autotrack.exceptions import IntegrityError, InvalidValueError, NotFoundError, UntrustedModelError
 from autotrack.models import load_model, save_model
+from autotrack.models.signature import read_example
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -313,6 +314,21 @@ def test_wrappers_are_taken_off(mine):
     model = mine.Plain()
     for wrapped in (torch.compile(model), nn.DataParallel(model)):
         np.testing.assert_array_equal(predicted(load_model(save_model(wrapped).files)), predicted(model))
+
+
+def test_tensors_and_batches_are_examples(mine):
+    """The first rows of a tensor, or of each tensor in a batch, come back as arrays; the signature names them."""
+    batch = {"ids": torch.arange(14).reshape(7, 2), "mask": torch.ones(7, 2, dtype=torch.bool)}
+    saved = save_model(mine.Plain(), input_example=batch)
+    assert saved.meta["signature"]["inputs"]["items"]["ids"] == {"kind": "array", "dtype": "int64", "shape": [None, 2]}
+    back = read_example(saved.files["input_example.json"])
+    assert back["ids"].tolist() == batch["ids"][:5].tolist()
+    assert back["mask"].dtype == bool
+    saved = save_model(mine.Plain(), input_example=torch.ones(9, 4, requires_grad=True))
+    assert read_example(saved.files["input_example.json"]).shape == (5, 4)
+    saved = save_model(mine.Plain(), input_example=torch.ones(9, 4, dtype=torch.bfloat16))
+    assert saved.meta["input_example"] is None
+    assert "bfloat16" in saved.meta["no_input_example"]
 
 
 def test_a_changed_file_is_refused(mine, tmp_path):

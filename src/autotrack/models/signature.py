@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from autotrack.values import plain
@@ -31,9 +32,15 @@ def schema_of(data: Any) -> dict[str, Any] | None:
     if is_sparse(data):
         return {"kind": "sparse", "dtype": str(data.dtype), "shape": [None, int(data.shape[1])]}
     if hasattr(data, "shape") and hasattr(data, "dtype"):
-        found = {"kind": "array", "dtype": str(data.dtype), "shape": [None, *map(int, data.shape[1:])]}
+        found = {
+            "kind": "array",
+            "dtype": str(data.dtype).removeprefix("torch."),
+            "shape": [None, *map(int, data.shape[1:])],
+        }
         name = getattr(data, "name", None)
         return found if name is None else {**found, "name": str(name)}
+    if isinstance(data, Mapping) and len(data) <= MOST_COLUMNS:
+        return {"kind": "mapping", "items": {str(key): schema_of(value) for key, value in data.items()}}
     if type(data) in (list, tuple):
         return {"kind": "list", "type": type(data[0]).__name__ if data else ""}
     return {"kind": "other", "type": f"{type(data).__module__}.{type(data).__qualname__}"}
@@ -53,8 +60,13 @@ def example_bytes(data: Any) -> tuple[bytes | None, str]:
 
 
 def read_example(content: bytes) -> Any:
-    """The rows that `example_bytes` kept: a DataFrame, an array, a sparse matrix or a list."""
-    kept = json.loads(content)
+    """The rows that `example_bytes` kept: a DataFrame, an array (of a tensor, too), a sparse matrix, a list, a dict."""
+    return _read(json.loads(content))
+
+
+def _read(kept: dict[str, Any]) -> Any:
+    if kept["kind"] == "mapping":
+        return {key: _read(value) for key, value in kept["data"].items()}
     if kept["kind"] == "list":
         return kept["data"]
     import numpy
@@ -96,6 +108,12 @@ def rows_of(data: Any, rows: slice) -> Any:
 
 
 def _example(data: Any) -> dict[str, Any] | str:
+    if isinstance(data, Mapping):
+        return _examples(data)
+    if type(data).__module__.partition(".")[0] == "torch" and hasattr(data, "numpy"):
+        if str(data.dtype) == "torch.bfloat16" or not data.shape:
+            return f"a tensor of shape {tuple(data.shape)} and dtype {data.dtype} has no rows that NumPy knows"
+        data = data[:ROWS].detach().cpu().numpy()
     columns = getattr(data, "shape", (0,))[1:]
     cells = ROWS
     for length in columns:
@@ -121,6 +139,16 @@ def _example(data: Any) -> dict[str, Any] | str:
     if len(json.dumps(text)) > MOST_CELLS * 20:
         return "five rows are too long"
     return {"kind": "list", "data": text}
+
+
+def _examples(data: Mapping[Any, Any]) -> dict[str, Any] | str:
+    kept = {}
+    for key, value in list(data.items())[: MOST_COLUMNS + 1]:
+        example = _example(value)
+        if isinstance(example, str):
+            return f"{key}: {example}"
+        kept[str(key)] = example
+    return {"kind": "mapping", "data": kept} if len(kept) <= MOST_COLUMNS else f"it has more than {MOST_COLUMNS} parts"
 
 
 def _sparse_example(data: Any) -> dict[str, Any] | str:
