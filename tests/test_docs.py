@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+import autotrack
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -57,3 +62,44 @@ def test_the_commands_of_the_readme_work(tmp_path: Path) -> None:
             text=True,
         )
         assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+# The scripts that the demo runs: what they need, their experiment, and what each of its runs has to show.
+SHOWN = (
+    ((), "breast_cancer", ["test/accuracy"] * 2),
+    ((), "diabetes", ["test/r2"] * 2),
+    ((), "unaware", ["train/duration"]),
+    (("lightning",), "lightning_digits", ["test/accuracy"]),
+    (("transformers", "accelerate", "torch"), "tiny_bert", ["test/accuracy"]),
+    (("keras", "torch"), "keras_digits", ["test/accuracy"]),
+)
+
+
+@pytest.mark.slow
+def test_the_demo_shows_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its scripts print one line per model and no chatter; a killed run keeps its points; what is missing is named."""
+    pytest.importorskip("sklearn")
+    examples_there = tmp_path / "docs" / "examples"
+    shutil.copytree(ROOT / "docs" / "examples", examples_there, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setenv("AUTOTRACK_DIR", str(tmp_path / "demo" / ".autotrack"))
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    done = subprocess.run(
+        [sys.executable, str(examples_there / "demo.py")], capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    chatter = [line for line in done.stderr.splitlines() if line and not line.startswith("autotrack: ")]
+    assert chatter == []
+
+    missing = False
+    for packages, experiment, metrics in SHOWN:
+        if all(map(find_spec, packages)):
+            records = autotrack.runs(experiment=experiment)
+            assert [record.status for record in records] == ["finished"] * len(metrics), experiment
+            assert all(name in record.metrics for record, name in zip(records, metrics, strict=True)), experiment
+        else:
+            missing = True
+    assert ("make demo-all" in done.stdout) == missing
+    killed = autotrack.get_run("unfinished")
+    assert (killed.status, killed.metrics["test/loss"].count) == ("crashed", 30)
+    (search,) = autotrack.runs("run.kind = search")
+    assert search.child_count == 6
