@@ -124,7 +124,7 @@ class Heard:
             self.missed(f"the model {name} was not kept: its {size:,} bytes exceed {lifts}")
             return
         with self._naming(run, "model", (name,)):
-            run.record_model(name, flavor, {part: path.read_bytes() for part, path in files.items()}, meta)
+            run.record_model(name, flavor, files, meta)
 
     def note(self, text: str) -> None:
         """Take a remark."""
