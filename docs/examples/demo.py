@@ -28,6 +28,7 @@ QUESTIONS = (
     ("Which is best on unseen patients?", ("best", "test/r2", "--experiment", "diabetes")),
     ("What did the search try?", ("runs", "run.kind = trial", "--order-by=-metrics.val/score.mean", "--limit", "6")),
     ("What is left of the run that was killed?", ("show", "unfinished")),
+    ("What is known of the last one?", ("show", "last")),
     ("Where does it all lie?", ("where",)),
 )
 
@@ -38,10 +39,10 @@ def main() -> None:
     heading("Four ordinary training scripts, with scikit-learn")
     for script in SCRIPTS:
         python(script)
-    heading("A script that knows nothing of tracking")
-    run("autotrack run python docs/examples/unaware.py", AUTOTRACK, "run", sys.executable, HERE / "unaware.py")
     heading("A script that is killed in the middle")
     python("killed.py", ends_with=-signal.SIGKILL)
+    heading("A script that knows nothing of tracking")
+    run("autotrack run python docs/examples/unaware.py", AUTOTRACK, "run", sys.executable, HERE / "unaware.py")
     networks()
     for question, words in QUESTIONS:
         heading(question)
