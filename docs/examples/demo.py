@@ -27,7 +27,6 @@ QUESTIONS = (
     ("What was recorded?", ("runs",)),
     ("Which is best on unseen patients?", ("best", "test/r2", "--experiment", "diabetes")),
     ("What did the search try?", ("runs", "run.kind = trial", "--order-by=-metrics.val/score.mean", "--limit", "6")),
-    ("What is left of the run that was killed?", ("show", "unfinished")),
     ("What is known of the last one?", ("show", "last")),
     ("Where does it all lie?", ("where",)),
 )
@@ -41,12 +40,13 @@ def main() -> None:
         python(script)
     heading("A script that is killed in the middle")
     python("killed.py", ends_with=-signal.SIGKILL)
+    autotrack("show", "last")
     heading("A script that knows nothing of tracking")
     run("autotrack run python docs/examples/unaware.py", AUTOTRACK, "run", sys.executable, HERE / "unaware.py")
     networks()
     for question, words in QUESTIONS:
         heading(question)
-        run(f"autotrack {shlex.join(words)}", AUTOTRACK, *words)
+        autotrack(*words)
     heading("Your turn")
     print(f"  cd {FOLDER.name} && . ../.venv/bin/activate")
     print("  autotrack compare                  the last two runs, side by side")
@@ -74,6 +74,11 @@ def heading(text: str) -> None:
 def python(script: str, *, ends_with: int = 0) -> None:
     """Run a script that lies beside this one."""
     run(f"python docs/examples/{script}", sys.executable, HERE / script, ends_with=ends_with)
+
+
+def autotrack(*words: str) -> None:
+    """Ask on the command line."""
+    run(f"autotrack {shlex.join(words)}", AUTOTRACK, *words)
 
 
 def run(shown: str, *command: str | Path, ends_with: int = 0) -> None:
