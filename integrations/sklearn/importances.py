@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autotrack.integrations.sklearn import tables
+from autotrack.integrations.sklearn.metrics import on_this_thread
 from autotrack.models.signature import is_frame, is_sparse
 
 MOST_VALUES = 2_000_000
@@ -73,7 +74,8 @@ def _why_not(model: Any, deadline: float) -> str:
 
 def _asked(model: Any) -> Any:
     try:
-        return model.feature_importances_
+        with on_this_thread():
+            return model.feature_importances_
     except (AttributeError, ValueError, TypeError, KeyError):  # for example of a linear booster
         return None
 

@@ -78,7 +78,7 @@ def compute(estimator: Any, inputs: Any, target: Any, deadline: float) -> Comput
     if not hasattr(estimator, "predict"):
         raise Skipped("it does not predict")
     rows = _row_count(inputs)
-    with unchanged_random_state():
+    with unchanged_random_state(), on_this_thread():
         step = math.ceil(rows / _affordable_rows(estimator, inputs, rows, deadline))
         some = rows_of(inputs, slice(None, None, step)) if step > 1 else inputs
         wanted = rows_of(target, slice(None, None, step)) if step > 1 and target is not None else target
@@ -100,6 +100,17 @@ def learned(estimator: Any) -> dict[str, float]:
         if isinstance(value, (int, float)):
             found[attribute.strip("_")] = value
     return found
+
+
+@contextmanager
+def on_this_thread() -> Iterator[None]:
+    """What we ask of an estimator starts no workers, whichever joblib backend the program has chosen."""
+    joblib = sys.modules.get("joblib")
+    if joblib is None:
+        yield
+    else:
+        with joblib.parallel_backend("sequential"):
+            yield
 
 
 @contextmanager

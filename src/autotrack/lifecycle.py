@@ -173,3 +173,34 @@ def install(owner: Collector) -> None:
             number: Any = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, ending.on_signal)
+                _handled.add(number)
+
+
+# A signal that reaches a child of `fork` before Python has set it up is lost where a Python handler waits for it: a
+# worker that its pool ends right away would live on, and the pool wait for it. So such signals wait while a process
+# forks, and the child gets back what it would have without us.
+_handled: set[int] = set()
+_mask = threading.local()
+
+
+def _before_fork() -> None:
+    _mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, _handled) if _handled else None
+
+
+def _after_fork() -> None:
+    before, _mask.before = getattr(_mask, "before", None), None
+    if before is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _after_fork_in_child() -> None:
+    with suppress(ValueError):  # not the thread that may: Python itself will see to the handler then
+        for number in _handled:
+            if isinstance(getattr(signal.getsignal(number), "__self__", None), Ending):
+                signal.signal(number, signal.SIG_DFL)
+    _handled.clear()
+    _after_fork()
+
+
+if hasattr(os, "register_at_fork") and hasattr(signal, "pthread_sigmask"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

@@ -460,3 +460,35 @@ def test_two_readers_fold_at_once_and_one_is_killed(
         found = steps(run_id, "loss")
         assert found == list(range(len(found)))
         assert len(found) - read_counter(mark) in (0, 1)
+
+
+def test_a_signal_that_comes_while_a_child_is_forked_ends_it(script):
+    """Workers that their pool ends at once die, as without us; handlers and masks of parent and child are theirs."""
+    done = script(
+        """
+        import os, signal, threading, time
+        import autotrack
+        run = autotrack.start_run("forks")
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        for number in range(60):
+            child = os.fork()
+            if child == 0:
+                lock = threading.Lock()
+                lock.acquire()
+                lock.acquire()  # waits in C, as a worker does for its next task
+            os.kill(child, signal.SIGTERM)
+            deadline = time.monotonic() + 60
+            while (found := os.waitpid(child, os.WNOHANG))[0] == 0:
+                assert time.monotonic() < deadline, f"child {number} lives on"
+                time.sleep(0.0005)
+            assert os.WTERMSIG(found[1]) == signal.SIGTERM
+        child = os.fork()
+        if child == 0:
+            untouched = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+            os._exit(0 if untouched and not signal.pthread_sigmask(signal.SIG_BLOCK, ()) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        run.finish()
+        """
+    )
+    assert done.returncode == 0
