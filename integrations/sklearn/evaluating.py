@@ -259,6 +259,13 @@ def score_name(estimator: Any) -> str:
                 return {"ClassifierMixin": "accuracy", "RegressorMixin": "r2"}.get(kind.__name__, "score")
             if kind.__module__ == "sklearn.pipeline" and estimator.steps:
                 return score_name(estimator.steps[-1][1])
+            if kind.__module__ == "sklearn.neighbors._classification":
+                return "accuracy"
+            if kind.__module__ == "sklearn.model_selection._search":
+                scoring = estimator.scoring
+                if scoring is None:
+                    return score_name(estimator.estimator)
+                return scoring if isinstance(scoring, str) else "score"
             break
     return "score"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as sklearn_metrics
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.ensemble import RandomForestClassifier
@@ -31,8 +31,9 @@ from sklearn.metrics import (
     roc_curve,
     silhouette_score,
 )
-from sklearn.model_selection import cross_val_score, train_test_split
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -161,6 +162,22 @@ def test_long_curves_keep_some_of_their_points(autolog, evaluations):
     assert len(fpr) > 3000
     assert len(curve["fpr"]) == 200
     assert (curve["fpr"][0], curve["fpr"][-1], curve["tpr"][-1]) == (fpr[0], fpr[-1], tpr[-1])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name"),
+    [
+        (KNeighborsClassifier(), "accuracy"),
+        (GridSearchCV(GaussianNB(), {"var_smoothing": [1e-9]}, cv=2), "accuracy"),
+        (GridSearchCV(GaussianNB(), {"var_smoothing": [1e-9]}, cv=2, scoring="f1"), "f1"),
+    ],
+)
+def test_a_score_goes_by_what_it_is(halves, estimator, name):
+    """Estimators whose `score` is their own, and searches, whose `score` is what they were told."""
+    X_train, X_test, y_train, y_test = halves
+    value = clone(estimator).fit(X_train, y_train).score(X_test, y_test)
+    record = next(run for run in autotrack.runs(all=True) if run.kind != "trial")
+    assert record.metrics[f"test/{name}"].last == value
 
 
 def test_scorers_are_recorded_like_the_functions_in_them(halves, only):
@@ -547,7 +564,7 @@ def test_large_data_is_never_copied(script, kind):
         f"""
         import tracemalloc
         import numpy as np, scipy.sparse
-        from sklearn.base import BaseEstimator, ClassifierMixin
+        from sklearn.base import BaseEstimator, ClassifierMixin, clone
         from sklearn.linear_model import SGDClassifier
         from sklearn.metrics import accuracy_score, roc_auc_score, roc_curve
         import autotrack

@@ -58,7 +58,7 @@ def browse(tmp_path: Path) -> Browse:
         profile = tmp_path / "profile"
         shutil.rmtree(profile, ignore_errors=True)
         command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "--dump-dom", f"file://{acting}"]
-        done = subprocess.run(command, capture_output=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, timeout=240)
         assert b"CONSOLE" not in done.stderr, done.stderr.decode(errors="replace")
         return done.stdout.decode("utf-8", "replace").split('<script type="application/json"')[0]
 
