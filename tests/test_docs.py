@@ -48,7 +48,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_commands_of_the_readme_work(tmp_path: Path) -> None:
     """Each `autotrack …` line of the README ends well after its examples ran."""
     readme = (ROOT / "README.md").read_text()
-    for number, source in enumerate(examples(ROOT / "README.md")[:3]):
+    for number, source in enumerate(examples(ROOT / "README.md")[:4]):
         path = tmp_path / f"example_{number}.py"
         path.write_text(source)
         assert subprocess.run([sys.executable, str(path)], cwd=tmp_path, capture_output=True).returncode == 0

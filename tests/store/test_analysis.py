@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 
 import autotrack
+from autotrack.collector import collector
 from autotrack.exceptions import FilterError, InvalidValueError, NotFoundError
 from autotrack.store import front, schema
 from autotrack.store.analysis import best, group_by, pareto, sense
@@ -210,6 +211,7 @@ def test_recorded_runs_answer_by_all_their_names() -> None:
     with autotrack.start_run("one", params={"layers": [64, 32], "deep": {"er": True}}, tags={"team": "x"}) as run:
         run.log({"loss": 3}, step=1)
         run.log({"loss": 1}, step=2)
+    assert collector().background.wait(60) == []
     runs = autotrack.runs()
     answers = {name: column(runs, name)[0] for name in ("params.layers", "params.deep.er", "tags.team", "run.name")}
     assert answers == {"params.layers": [64, 32], "params.deep.er": True, "tags.team": "x", "run.name": "one"}
