@@ -17,7 +17,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 import lightning.pytorch as pl  # noqa: E402
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint  # noqa: E402
+from lightning.pytorch.callbacks import (  # noqa: E402
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+)
+from lightning.pytorch.loggers import CSVLogger  # noqa: E402
 from lightning.pytorch.tuner import Tuner  # noqa: E402
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
@@ -49,6 +55,9 @@ class Net(pl.LightningModule):
 
     def test_step(self, batch: Any, index: int) -> None:
         self.log("test_acc", (self.net(batch[0]).argmax(1) == batch[1]).float().mean())
+
+    def predict_step(self, batch: Any, index: int) -> Any:
+        return self.net(batch[0])
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.SGD(self.parameters(), lr=self.lr, momentum=0.9)
@@ -322,6 +331,68 @@ def test_gradients_can_be_watched(tmp_path: Path) -> None:
     record = autotrack.get_run()
     assert record.metrics["gradients/norm"].count == 4
     assert record.metrics["weights/norm"].first > 0
+
+
+class Data(pl.LightningDataModule):
+    """A data module with a hyperparameter of its own."""
+
+    def __init__(self, rows: int = 32) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+
+    def train_dataloader(self) -> Any:
+        return loader(shuffle=True)
+
+    def val_dataloader(self) -> Any:
+        return loader()
+
+
+@pytest.mark.usefixtures("autolog")
+def test_a_data_module_several_checkpoints_and_averaged_weights(tmp_path: Path) -> None:
+    """Hyperparameters of both; every `ModelCheckpoint`; SWA and the monitor of rates change nothing for us."""
+    saving = [ModelCheckpoint(tmp_path / "a", monitor="val_loss"), ModelCheckpoint(tmp_path / "b", every_n_epochs=2)]
+    others = [StochasticWeightAveraging(swa_lrs=0.05, swa_epoch_start=1), LearningRateMonitor()]
+    fitting = trainer(tmp_path, callbacks=[*saving, *others], max_epochs=3, logger=CSVLogger(tmp_path))
+    fitting.fit(Net(), datamodule=Data())
+    fitting.validate(datamodule=Data(), verbose=False)
+    fitting.predict(Net(), loader())
+    (record,) = autotrack.runs(all=True)
+    assert (record.params["rows"], record.params["lr"]) == (32, 0.1)
+    assert record.metrics["val_loss"].count == 4
+    assert record.metrics["train/learning_rate"].count >= 12
+    kept = {file.name for file in record.artifacts if file.name.startswith("checkpoints/")}
+    assert len(kept) >= 2
+
+
+@pytest.mark.usefixtures("autolog")
+def test_the_command_line_of_lightning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `LightningCLI` was run with is kept as the file that it would be run with again."""
+    pytest.importorskip("jsonargparse")
+    from lightning.pytorch.cli import LightningCLI
+
+    words = [
+        "fit", "--model.lr=0.3", "--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--trainer.logger=false",
+        "--trainer.enable_progress_bar=false", f"--trainer.default_root_dir={tmp_path}",
+    ]  # fmt: skip
+    LightningCLI(Net, Data, args=words, seed_everything_default=5, save_config_kwargs={"overwrite": True})
+    (record,) = autotrack.runs(all=True)
+    assert record.params["lr"] == 0.3
+    assert b"max_epochs: 1" in record.artifacts["config.yaml"].read()
+
+
+def test_fabric_logs_through_the_logger(tmp_path: Path) -> None:
+    """A loop of one's own with Fabric: what it logs is a run."""
+    from lightning.fabric import Fabric
+
+    logger = AutotrackLogger(experiment="fabric", name="loop")
+    fabric = Fabric(accelerator="cpu", devices=1, loggers=[logger])
+    logger.log_hyperparams({"lr": 0.1})
+    for step in range(3):
+        fabric.log_dict({"loss": torch.tensor(1.0 / (step + 1))}, step=step)
+    logger.finalize("success")
+    (record,) = autotrack.runs(all=True)
+    assert (record.name, record.experiment, record.status) == ("loop", "fabric", "finished")
+    assert (record.metrics["loss"].count, record.params["lr"]) == (3, 0.1)
 
 
 def weights(folder: Path) -> bytes:
