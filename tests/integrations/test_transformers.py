@@ -20,6 +20,10 @@ from transformers import (  # noqa: E402
     BertConfig,
     BertForSequenceClassification,
     EarlyStoppingCallback,
+    Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
+    T5Config,
+    T5ForConditionalGeneration,
     Trainer,
     TrainerCallback,
     TrainingArguments,
@@ -239,6 +243,34 @@ def test_a_search_with_optuna(tmp_path: Path) -> None:
     assert [trial.kind for trial in trials] == ["trial", "trial"]
     assert len({trial.params["learning_rate"] for trial in trials}) == 2
     assert all(trial.metrics["train/loss"].count == 2 for trial in trials)
+
+
+@pytest.mark.usefixtures("autolog")
+def test_adapters_are_told_apart(tmp_path: Path) -> None:
+    """With PEFT the share that is trained is small, and the adapter's configuration is kept."""
+    peft = pytest.importorskip("peft")
+    adapter = peft.LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["query"])
+    model = peft.get_peft_model(tiny_bert(), adapter)
+    Trainer(model, arguments(tmp_path, label_names=["labels"]), train_dataset=rows()).train()
+    record = autotrack.get_run()
+    assert 0 < record.params["model.trainable_share"] < 0.5
+    assert record.params["config.peft.default.r"] == 2
+
+
+@pytest.mark.usefixtures("autolog")
+def test_sequence_to_sequence(tmp_path: Path) -> None:
+    """`Seq2SeqTrainer` is recorded like any other, with the configuration of its generation."""
+    config = T5Config(
+        vocab_size=50, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0
+    )  # fmt: skip
+    data = [{"input_ids": row["input_ids"], "labels": row["input_ids"]} for row in rows()]
+    quiet = {"use_cpu": True, "disable_tqdm": True, "report_to": "none", "save_strategy": "no"}
+    args = Seq2SeqTrainingArguments(str(tmp_path), max_steps=2, logging_steps=1, predict_with_generate=True, **quiet)
+    Seq2SeqTrainer(T5ForConditionalGeneration(config), args, train_dataset=data).train()
+    record = autotrack.get_run()
+    assert (record.params["trainer.class"], record.metrics["train/loss"].count) == ("Seq2SeqTrainer", 2)
+    assert record.params["predict_with_generate"] is True
+    assert record.params["config.generation.decoder_start_token_id"] == 0
 
 
 def weights(folder: Path) -> bytes:
