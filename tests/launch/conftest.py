@@ -102,6 +102,13 @@ class Terminal:
             assert time.monotonic() < deadline, self.screen
             assert self._read(0.5) or text in self.screen, self.screen
 
+    def shows_last(self, text: bytes, *, after: bytes, timeout: float = 30) -> None:
+        """Wait until the text is on the screen below the last place where `after` stands."""
+        deadline = time.monotonic() + timeout
+        while text not in self.screen.rpartition(after)[2]:
+            assert time.monotonic() < deadline, self.screen
+            self._read(0.5)
+
     def end(self) -> int:
         """Wait for the end; the exit code, or the negative number of the signal."""
         while self._read(60):

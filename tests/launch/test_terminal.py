@@ -112,6 +112,7 @@ def test_job_control(terminal: Open):
     window.type(b"\x1a")
     window.shows(b"Stopped")
     window.type(b"fg\n")
+    window.shows_last(b"autotrack run", after=b"fg")  # the shell names what it takes up again
     window.type(b"hello\n")
     window.shows(b"got hello")
     window.type(b"exit $?\n")

@@ -10,6 +10,7 @@ import errno
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -245,6 +246,7 @@ class ConsoleReader:
         with guarded("keeping the console"):
             console = Console(self._emit, self._tell)
             due = time.monotonic() + _FLUSH_EVERY
+            lost: Counter[str] = Counter()
             for frame in self._relay.frames(_FLUSH_EVERY):
                 if time.monotonic() >= due:
                     console.flush()
@@ -258,9 +260,10 @@ class ConsoleReader:
                 elif kind == relay_module.GAP:
                     console.gap(stream, int.from_bytes(data, "big"))
                 else:
-                    lost = int.from_bytes(data, "big")
-                    self._tell(f"{lost:,} bytes of {stream} could not be written where they belong")
+                    lost[stream] += int.from_bytes(data, "big")
             console.finish()
+            for stream, count in lost.items():
+                self._tell(f"{count:,} bytes of {stream} could not be written where they belong")
 
     def _emit(self, stream: str, text: str) -> None:
         self._run.emit(ConsoleEvent(run=self._run.id, time=_now(), stream=stream, text=text))  # type: ignore[arg-type]
