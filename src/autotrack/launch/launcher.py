@@ -262,8 +262,8 @@ class ConsoleReader:
                 else:
                     lost[stream] += int.from_bytes(data, "big")
             console.finish()
-            for stream, count in lost.items():
-                self._tell(f"{count:,} bytes of {stream} could not be written where they belong")
+            for name, count in lost.items():
+                self._tell(f"{count:,} bytes of {name} could not be written where they belong")
 
     def _emit(self, stream: str, text: str) -> None:
         self._run.emit(ConsoleEvent(run=self._run.id, time=_now(), stream=stream, text=text))  # type: ignore[arg-type]

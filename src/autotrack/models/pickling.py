@@ -60,7 +60,7 @@ def _cloudpickle() -> Any:
 
         return bundled
     try:
-        import cloudpickle  # type: ignore[import-untyped]
+        import cloudpickle
     except ImportError:
         return None
     return cloudpickle
