@@ -1,6 +1,6 @@
 """Runs the core's tests on every supported Python that the machine has, each in a cached environment.
 
-An environment holds autotrack's dependencies, pytest and scikit-learn, and nothing else: what tests need
+An environment holds autotrack, pytest, scikit-learn, pandas and matplotlib, and nothing else: what tests need
 beyond that they skip. Slow tests and those that need the index run on one Python only, by `make test`.
 """
 
