@@ -1,6 +1,6 @@
 """Runs the core's tests on every supported Python that the machine has, each in a cached environment.
 
-An environment holds autotrack, pytest, scikit-learn, pandas and matplotlib, and nothing else: what tests need
+An environment holds autotrack, pytest, scikit-learn, pandas, polars and matplotlib, and nothing else: what tests need
 beyond that they skip. Slow tests and those that need the index run on one Python only, by `make test`.
 """
 
@@ -18,6 +18,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MINORS = range(10, 15)
 TESTS = ("-m", "not slow and not network", "--maxfail", "5", "-p", "no:cacheprovider")
+# The core, and of the rest what stands or falls with the version of Python; frameworks are tested on one.
+CORE = (
+    "cli", "environment", "instrument", "integrations/test_sklearn.py", "journal", "launch/test_startup.py", "models",
+    "recovery", "sinks", "store",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,8 @@ def prepared(python: Path, folder: Path) -> Path:
 def start(version: str, environment: Path) -> Job:
     """Begin the core's tests in an environment."""
     output = environment / "tests.txt"
-    command = [environment / "bin/python", "-m", "pytest", *TESTS, *sys.argv[1:]]
+    places = [f"tests/{place}" for place in CORE] + sorted(map(str, (ROOT / "tests").glob("test_*.py")))
+    command = [environment / "bin/python", "-m", "pytest", *TESTS, *places, *sys.argv[1:]]
     with output.open("wb") as file:
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
     return Job(version, process, output, time.monotonic())
