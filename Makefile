@@ -20,7 +20,7 @@ demo-all: $(VENV)/.all
 	@$(BIN)/python docs/examples/demo.py
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 $(ARGS)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --reruns 1 $(ARGS)
 
 test-gpu: $(VENV)/.test
 	$(BIN)/python -m pytest -m gpu -rs tests/test_gpu.py $(ARGS)
