@@ -112,10 +112,11 @@ def test_every_candidate_of_a_grid_search_is_a_run_of_its_own(autolog, searched,
     ]
     assert run.started <= min(trial.started for trial in trials)
     assert max(trial.ended for trial in trials) <= run.ended
+    # three splits take at least as long as one of them, however many workers share them
     for trial, fit, score in zip(
         trials, search.cv_results_["mean_fit_time"], search.cv_results_["mean_score_time"], strict=True
     ):
-        assert trial.ended - trial.started >= (fit + score) * (3 if jobs is None else 1) * 0.5
+        assert trial.ended - trial.started >= (fit + score) * 0.9
 
 
 def test_candidates_that_run_one_after_another_do_so_in_the_record(autolog, searched):
