@@ -92,3 +92,35 @@ class SharedPatches:
         self.holders.discard(holder)
         if not self.holders:
             self._patches.undo()
+
+
+class Chosen:
+    """What takes the options of a callback or logger of ours, by keyword; first among its bases.
+
+    They are `autotrack_options` afterwards, by which the hooks of a framework know that this one is ours.
+    """
+
+    autotrack_options: Options
+
+    def __init__(
+        self,
+        *,
+        run: Any = None,
+        experiment: str | None = None,
+        name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        log_every: int | str | None = None,
+        checkpoints: str = "best+last",
+        log_models: bool = True,
+        watch: bool | int = False,
+    ) -> None:
+        super().__init__()
+        self.autotrack_options = Options(
+            run=run, experiment=experiment, name=name, tags=tags or {}, log_every=log_every, checkpoints=checkpoints,
+            log_models=log_models, watch=watch,
+        )  # fmt: skip
+        self.begin_to_listen()
+
+    def begin_to_listen(self) -> None:
+        """Put the hooks in place that hand on to this one."""
+        raise NotImplementedError

@@ -7,7 +7,7 @@ them travels into checkpoints, and pickles of a trainer stay what they were.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from autotrack._guard import guarded
 from autotrack.collector import is_worker
 from autotrack.exceptions import MissingDependencyError
-from autotrack.integrations.base import Options
+from autotrack.integrations.base import Chosen
 from autotrack.integrations.lightning.hooking import hooks
 from autotrack.integrations.lightning.integration import PACKAGES
 from autotrack.integrations.lightning.recording import Recording, recording_of
@@ -87,7 +87,7 @@ Carrier: Any = type("AutotrackCarrier", (_Carrying, *_BASES), {"__module__": __n
 AutotrackCarrier = Carrier  # the name under which it pickles
 
 
-class AutotrackCallback(_Carrying, *_BASES):  # type: ignore[misc]
+class AutotrackCallback(Chosen, _Carrying, *_BASES):  # type: ignore[misc]
     """Records the fits of the trainer that it is given to, with or without autolog.
 
         Trainer(callbacks=[AutotrackCallback(experiment="digits")])
@@ -95,21 +95,5 @@ class AutotrackCallback(_Carrying, *_BASES):  # type: ignore[misc]
     Options are those of `autotrack.integrations.base.Options`.
     """
 
-    def __init__(
-        self,
-        *,
-        run: Any = None,
-        experiment: str | None = None,
-        name: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        log_every: int | str | None = None,
-        checkpoints: str = "best+last",
-        log_models: bool = True,
-        watch: bool | int = False,
-    ) -> None:
-        super().__init__()
-        self.autotrack_options = Options(
-            run=run, experiment=experiment, name=name, tags=tags or {}, log_every=log_every, checkpoints=checkpoints,
-            log_models=log_models, watch=watch,
-        )  # fmt: skip
+    def begin_to_listen(self) -> None:
         hooks.hold("callback")

@@ -13,7 +13,7 @@ from autotrack import collector as collector_module
 from autotrack._guard import guarded
 from autotrack.collector import collector
 from autotrack.exceptions import MissingDependencyError
-from autotrack.integrations.base import Options
+from autotrack.integrations.base import Chosen
 from autotrack.integrations.lightning.hooking import connector_speaks, hooks
 from autotrack.integrations.lightning.integration import PACKAGES
 from autotrack.run import NullRun, Run
@@ -29,30 +29,15 @@ def _bases() -> tuple[type, ...]:
     return tuple(import_module(f"{name}.loggers.logger").Logger for name in present)
 
 
-class AutotrackLogger(*_bases()):  # type: ignore[misc]
+class AutotrackLogger(Chosen, *_bases()):  # type: ignore[misc]
     """A logger whose `experiment` is the run. Beside our callback or autolog everything is still recorded once.
 
     With a `Trainer` all of a fit is recorded, as with `AutotrackCallback`; with Fabric, what is logged. Options are
     those of `autotrack.integrations.base.Options`.
     """
 
-    def __init__(
-        self,
-        *,
-        run: Any = None,
-        experiment: str | None = None,
-        name: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        log_every: int | str | None = None,
-        checkpoints: str = "best+last",
-        log_models: bool = True,
-        watch: bool | int = False,
-    ) -> None:
-        super().__init__()
-        self.autotrack_options = Options(
-            run=run, experiment=experiment, name=name, tags=tags or {}, log_every=log_every, checkpoints=checkpoints,
-            log_models=log_models, watch=watch,
-        )  # fmt: skip
+    def begin_to_listen(self) -> None:
+        run = self.autotrack_options.run
         self._run: Run | None = run if isinstance(run, Run) else None
         self._opened = False
         hooks.hold("logger")

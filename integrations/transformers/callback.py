@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from transformers.integrations import integration_utils
 from transformers.trainer_callback import TrainerCallback
 
 from autotrack._guard import guarded
-from autotrack.integrations.base import Options
+from autotrack.integrations.base import Chosen
 from autotrack.integrations.transformers.recording import Recording
 
 NAME = "autotrack"
@@ -54,7 +54,7 @@ class Carrier(TrainerCallback):
         return {name: value for name, value in vars(self).items() if name != "autotrack_recording"}
 
 
-class AutotrackCallback(Carrier):
+class AutotrackCallback(Chosen, Carrier):
     """Records the trainings of the trainer that it is given to, with or without autolog.
 
         Trainer(..., callbacks=[AutotrackCallback(experiment="tiny-bert")])
@@ -62,22 +62,7 @@ class AutotrackCallback(Carrier):
     Options are those of `autotrack.integrations.base.Options`.
     """
 
-    def __init__(
-        self,
-        *,
-        run: Any = None,
-        experiment: str | None = None,
-        name: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        log_every: int | str | None = None,
-        checkpoints: str = "best+last",
-        log_models: bool = True,
-        watch: bool | int = False,
-    ) -> None:
-        self.autotrack_options = Options(
-            run=run, experiment=experiment, name=name, tags=tags or {}, log_every=log_every, checkpoints=checkpoints,
-            log_models=log_models, watch=watch,
-        )  # fmt: skip
+    def begin_to_listen(self) -> None:
         _observe()
 
 
