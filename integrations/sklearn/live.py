@@ -21,7 +21,7 @@ from autotrack.events import AnyEvent, MetricRows
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.sklearn.candidates import MOST_CANDIDATES, Candidates, candidate_id, split_values
 from autotrack.integrations.sklearn.facts import brief
-from autotrack.integrations.sklearn.fitting import failure_of
+from autotrack.integrations.sklearn.fitting import Fit, failure_of
 from autotrack.journal.reader import JournalReader, journals
 from autotrack.run import MetricRecorder
 from autotrack.starting import Training
@@ -76,6 +76,24 @@ class Attachment:
             setattr(self._estimator, CALLBACKS, self._before)
         else:
             vars(self._estimator).pop(CALLBACKS, None)
+
+
+class ListeningFit(Fit):
+    """A fit during which a callback of ours may be among the estimator's own."""
+
+    _attached: Attachment | None = None
+
+    def listen(self, callback: Any) -> None:
+        """Let `callback` hear of the fit until it ends."""
+        self._attached = Attachment(self._estimator, callback)
+
+    def measure(self) -> None:
+        """Take the time, and let go of the estimator: the fit has just ended."""
+        super().measure()
+        attached, self._attached = self._attached, None
+        if attached is not None:
+            with guarded("removing a callback"):
+                attached.detach()
 
 
 class Workers:

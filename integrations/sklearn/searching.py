@@ -15,7 +15,7 @@ from autotrack.instrument.patching import Patches
 from autotrack.integrations.sklearn.candidates import MOST_CANDIDATES, Candidates, metric_name
 from autotrack.integrations.sklearn.facts import brief
 from autotrack.integrations.sklearn.fitting import Fit, Preprocessing, failure_of
-from autotrack.integrations.sklearn.live import Attachment, Carrier, Workers, works_in_processes
+from autotrack.integrations.sklearn.live import Carrier, ListeningFit, Workers, works_in_processes
 from autotrack.starting import NullTraining, Training
 
 SPLIT = "sklearn.split"
@@ -24,14 +24,13 @@ RESULTS = "sklearn.results"
 _this_thread = threading.local()
 
 
-class Search(Fit):
+class Search(ListeningFit):
     """The fit of a `GridSearchCV` or its like."""
 
     kind: RunKind = "search"
     candidates: Candidates | None = None
     _unseen = 0
     _carrier: Carrier | None = None
-    _attached: Attachment | None = None
     _workers: Workers | None = None
 
     def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -43,15 +42,11 @@ class Search(Fit):
             if works_in_processes(self._estimator):
                 self._workers = Workers(self._training._collector, self.candidates, self._estimator)
                 self._carrier = Carrier(pickle.dumps(self._training), metric)
-                self._attached = Attachment(self._estimator, self._carrier)
+                self.listen(self._carrier)
 
     def measure(self) -> None:
         """Take the time, and let go of the estimator: the fit has just ended."""
         super().measure()
-        attached, self._attached = self._attached, None
-        if attached is not None:
-            with guarded("removing a callback"):
-                attached.detach()
         if self._workers is not None:
             self._workers.close()
 

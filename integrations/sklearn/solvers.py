@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.integrations.sklearn.fitting import BUDGET, SHARE, Fit
-from autotrack.integrations.sklearn.live import Attachment
+from autotrack.integrations.sklearn.fitting import BUDGET, SHARE
+from autotrack.integrations.sklearn.live import ListeningFit
 from autotrack.models.signature import rows_of
 from autotrack.starting import NullTraining, Training
 
@@ -18,11 +18,10 @@ TASK = "lbfgs-iter"
 KEY = "train/log_loss"
 
 
-class IterativeFit(Fit):
+class IterativeFit(ListeningFit):
     """The fit of a `LogisticRegression`, whose solver says after each iteration where it stands."""
 
     _iterations: Iterations | None = None
-    _attached: Attachment | None = None
 
     def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Open the training, then listen to the solver."""
@@ -32,15 +31,11 @@ class IterativeFit(Fit):
             return
         if self._options.log_training_metrics:
             self._iterations = Iterations(training)
-            self._attached = Attachment(self._estimator, self._iterations)
+            self.listen(self._iterations)
 
     def measure(self) -> None:
         """Take the time, and let go of the estimator: the fit has just ended."""
         super().measure()
-        attached, self._attached = self._attached, None
-        if attached is not None:
-            with guarded("removing a callback"):
-                attached.detach()
         if self._iterations is not None:
             self._iterations.sum_up()
 
