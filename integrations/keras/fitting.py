@@ -9,6 +9,7 @@ from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.checkpoints import Checkpoints
+from autotrack.failures import how_it_ended
 from autotrack.integrations.keras import data, ending, model_facts, saving
 from autotrack.integrations.keras.calls import Call
 from autotrack.integrations.keras.measuring import Epochs, current_rate, weight_norms
@@ -17,7 +18,7 @@ from autotrack.integrations.keras.tuning import current_trial
 from autotrack.neural import ownership
 from autotrack.neural.pace import Stopwatch, report_capture
 from autotrack.neural.watching import Watcher
-from autotrack.run import Run, how_it_ended
+from autotrack.run import Run
 from autotrack.starting import Training, begin_training
 
 _last: weakref.WeakKeyDictionary[Any, Fit] = weakref.WeakKeyDictionary()

@@ -8,9 +8,10 @@ from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.collector import recording_allowed
+from autotrack.failures import how_it_ended
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.keras.options import KerasOptions
-from autotrack.run import Run, how_it_ended
+from autotrack.run import Run
 from autotrack.starting import Training, begin_training, begin_trial
 
 SEARCH = "keras_tuner.search"

@@ -13,6 +13,7 @@ from autotrack import ranks
 from autotrack._guard import guarded
 from autotrack.checkpoints import Checkpoints
 from autotrack.collector import is_worker
+from autotrack.failures import how_it_ended
 from autotrack.integrations.base import Options
 from autotrack.integrations.lightning import facts
 from autotrack.integrations.lightning.tuning import tuned
@@ -21,7 +22,6 @@ from autotrack.neural.optimizers import learning_rates
 from autotrack.neural.pace import Pace, Stopwatch, report_capture
 from autotrack.neural.watching import Watcher
 from autotrack.origins import origin_of
-from autotrack.run import how_it_ended
 from autotrack.starting import Training, begin_training
 from autotrack.surroundings import follow
 

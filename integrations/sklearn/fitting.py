@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-import traceback
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from autotrack._guard import guarded
 from autotrack.collector import active_run
-from autotrack.events import Dataset, Failure, Role, RunKind
-from autotrack.instrument.trampolines import FILENAME
+from autotrack.events import Dataset, Role, RunKind
+from autotrack.failures import describe_failure, how_it_ended
 from autotrack.integrations.base import Options
 from autotrack.integrations.sklearn import ties
 from autotrack.integrations.sklearn.facts import Arguments, arguments_of, dataset, params_of
-from autotrack.run import Run, describe_failure, how_it_ended
+from autotrack.run import Run
 from autotrack.starting import Training, begin_training
 from autotrack.values import plain
 
@@ -104,7 +101,7 @@ class Fit:
             status, _ = how_it_ended(error)
             with guarded("the duration of a fit"):
                 self._training.log({"train/duration": self.duration})
-            self._training.finish("killed" if status == "finished" else status, failure=failure_of(error))
+            self._training.finish("killed" if status == "finished" else status, failure=describe_failure(error))
 
     @property
     def _model(self) -> Any:
@@ -234,23 +231,6 @@ def is_preprocessing(estimator: Any) -> bool:
         return False
     transforms = hasattr(estimator, "transform") or hasattr(estimator, "fit_transform")
     return transforms and not hasattr(estimator, "predict") and not hasattr(estimator, "fit_predict")
-
-
-def failure_of(error: BaseException) -> Failure:
-    """The exception as it is recorded, its traceback without the frames that are ours."""
-    text = ""
-    with guarded("the traceback of a failed fit"):
-        found = traceback.TracebackException.from_exception(error)
-        _forget_our_frames(found)
-        text = "".join(found.format())
-    return msgspec.structs.replace(describe_failure(error), traceback=text)
-
-
-def _forget_our_frames(found: traceback.TracebackException | None) -> None:
-    while found is not None:
-        found.stack[:] = [frame for frame in found.stack if frame.filename != FILENAME]
-        _forget_our_frames(found.__cause__)
-        found = found.__context__
 
 
 def _log_dataset(training: Training, data: Any, name: str, role: Role, *, labels: bool = False) -> None:

@@ -18,10 +18,11 @@ from typing import Any
 from autotrack._guard import guarded
 from autotrack.collector import Collector, is_worker
 from autotrack.events import AnyEvent, MetricRows
+from autotrack.failures import describe_failure
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.sklearn.candidates import MOST_CANDIDATES, Candidates, candidate_id, split_values
 from autotrack.integrations.sklearn.facts import brief
-from autotrack.integrations.sklearn.fitting import Fit, failure_of
+from autotrack.integrations.sklearn.fitting import Fit
 from autotrack.journal.reader import JournalReader, journals
 from autotrack.run import MetricRecorder
 from autotrack.starting import Training
@@ -197,7 +198,7 @@ class _WorkerSplit:
         self._recorder.log(split_values(result, self._metric), self._split)
 
     def raised(self, error: BaseException) -> None:
-        self._recorder.report(FIT_ERROR, failure_of(error).traceback)
+        self._recorder.report(FIT_ERROR, describe_failure(error).traceback)
 
 
 def _order(event: AnyEvent | MetricRows) -> tuple[bool, float]:

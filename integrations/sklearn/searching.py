@@ -11,10 +11,11 @@ from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.events import RunKind
+from autotrack.failures import describe_failure
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.sklearn.candidates import MOST_CANDIDATES, Candidates, metric_name
 from autotrack.integrations.sklearn.facts import brief
-from autotrack.integrations.sklearn.fitting import Fit, Preprocessing, failure_of
+from autotrack.integrations.sklearn.fitting import Fit, Preprocessing
 from autotrack.integrations.sklearn.live import Carrier, ListeningFit, Workers, works_in_processes
 from autotrack.starting import NullTraining, Training
 
@@ -178,7 +179,7 @@ class _Split:
 
     def raised(self, error: BaseException) -> None:
         _this_thread.inside = False
-        self._candidates.failed(self._row, failure_of(error), interrupted=not isinstance(error, Exception))
+        self._candidates.failed(self._row, describe_failure(error), interrupted=not isinstance(error, Exception))
 
 
 def is_search(estimator: Any) -> bool:

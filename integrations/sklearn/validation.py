@@ -10,15 +10,15 @@ from types import FunctionType
 from typing import Any
 
 from autotrack._guard import guarded
+from autotrack.failures import describe_failure, how_it_ended
 from autotrack.integrations.base import Options
 from autotrack.integrations.sklearn import ties
 from autotrack.integrations.sklearn.candidates import SCORE, metric_name
 from autotrack.integrations.sklearn.facts import arguments_of, params_of
-from autotrack.integrations.sklearn.fitting import Fit, failure_of
+from autotrack.integrations.sklearn.fitting import Fit
 from autotrack.integrations.sklearn.roles import Mark
 from autotrack.integrations.sklearn.searching import is_search
 from autotrack.integrations.sklearn.tables import thinned
-from autotrack.run import how_it_ended
 from autotrack.starting import Training, begin_training
 from autotrack.values import plain
 
@@ -84,7 +84,7 @@ class Validation(Fit):
         """Record the exception that is on its way to the user."""
         if self._training is not None:
             status, _ = how_it_ended(error)
-            self._training.finish("killed" if status == "finished" else status, failure=failure_of(error))
+            self._training.finish("killed" if status == "finished" else status, failure=describe_failure(error))
 
     def splits(self, training: Training) -> None:
         """`cross_validate` and `cross_val_score`: a row for each split, mean and deviation."""

@@ -11,6 +11,7 @@ from typing import Any
 from autotrack import ranks
 from autotrack._guard import guarded
 from autotrack.checkpoints import Checkpoints
+from autotrack.failures import how_it_ended
 from autotrack.integrations.base import Options
 from autotrack.integrations.transformers import facts
 from autotrack.integrations.transformers.metrics import renamed
@@ -18,7 +19,6 @@ from autotrack.neural import ownership
 from autotrack.neural.pace import Pace, Stopwatch, report_capture
 from autotrack.neural.watching import Watcher
 from autotrack.origins import origin_of
-from autotrack.run import how_it_ended
 from autotrack.starting import Training, begin_training, begin_trial
 
 HOOKS = ("Trainer.train", "callback")

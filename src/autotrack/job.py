@@ -27,7 +27,8 @@ from autotrack import lifecycle, naming, ranks
 from autotrack._guard import guarded
 from autotrack.collector import Collector, collector, is_worker, recording_allowed
 from autotrack.events import Failure
-from autotrack.run import Run, describe_failure
+from autotrack.failures import describe_failure
+from autotrack.run import Run
 
 ID, NAME, FOLDER = "AUTOTRACK_JOB", "AUTOTRACK_JOB_NAME", "AUTOTRACK_JOB_FOLDER"
 _LATE = 1 << 20  # numbers of trainings that begin when nobody counts any more

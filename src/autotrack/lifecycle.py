@@ -16,7 +16,7 @@ from autotrack import announce, notebook
 from autotrack._guard import guarded
 from autotrack.collector import Collector
 from autotrack.events import FinalStatus
-from autotrack.run import how_it_ended
+from autotrack.failures import how_it_ended
 
 PREEMPTING = ("SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID")
 

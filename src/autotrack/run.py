@@ -8,9 +8,7 @@ import struct
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +28,7 @@ from autotrack.events import (
     TrainingStarted,
 )
 from autotrack.exceptions import InvalidValueError
+from autotrack.failures import describe_failure, how_it_ended
 from autotrack.journal.writer import RowPacker
 from autotrack.recorder import Recorder
 from autotrack.values import as_number, checked_key
@@ -348,37 +347,6 @@ class Run(MetricRecorder):
 
         latest = {key: value for key, value in self.latest_metrics().items() if not key.startswith("system/")}
         return run_card(self.name, self.id, self.status, self.experiment, latest)
-
-
-def how_it_ended(error: BaseException) -> tuple[FinalStatus, int | None]:
-    """The status, and the exit code if there is one, of a run that `error` left."""
-    if isinstance(error, SystemExit):
-        code = error.code
-        number = code if isinstance(code, int) else 0 if code is None else 1
-        return ("finished" if number == 0 else "failed"), number
-    if isinstance(error, KeyboardInterrupt) or _is_cancelled(error):
-        return "killed", None
-    if isinstance(error, GeneratorExit):
-        return "finished", None
-    return "failed", None
-
-
-def _is_cancelled(error: BaseException) -> bool:
-    """Whether a task of asyncio was cancelled; in a notebook, that is what an interrupt of an async cell does."""
-    asyncio = sys.modules.get("asyncio.exceptions")
-    return asyncio is not None and isinstance(error, asyncio.CancelledError)
-
-
-def describe_failure(error: BaseException) -> Failure:
-    """The exception as it is recorded: type, message, traceback."""
-    kind = type(error)
-    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    message, trace = "", ""
-    with suppress(Exception):  # the user's own __str__ may do anything
-        message = str(error)
-    with suppress(Exception):
-        trace = "".join(traceback.format_exception(kind, error, error.__traceback__))
-    return Failure(type=f"{module}{kind.__qualname__}", message=message, traceback=trace)
 
 
 def _attached(run_id: str, facts: dict[str, Any], attempt: int, place: str) -> Run:

@@ -11,8 +11,9 @@ from autotrack import collector as collector_module
 from autotrack.collector import Collector, active_run, collector, is_worker, recording_allowed
 from autotrack.events import Failure, FinalStatus, RunKind, TrainingFinished
 from autotrack.exceptions import InvalidValueError, RunActiveError
+from autotrack.failures import describe_failure
 from autotrack.housekeeping import Housekeeping
-from autotrack.run import MetricRecorder, NullRun, Run, _now, describe_failure, silence
+from autotrack.run import MetricRecorder, NullRun, Run, _now, silence
 from autotrack.values import checked_key
 
 _experiment: list[str] = []

@@ -209,6 +209,7 @@ def test_an_exception_is_the_users(tmp_path: Path) -> None:
     record = autotrack.get_run()
     assert record.status == "failed"
     assert "on purpose" in record.traceback
+    assert "autotrack, not counted" not in record.traceback
     assert record.metrics["train_loss"].count == 3
 
 

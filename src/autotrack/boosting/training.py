@@ -11,8 +11,8 @@ from autotrack._guard import guarded
 from autotrack.boosting.names import prefixes, role_of
 from autotrack.collector import recording_allowed
 from autotrack.events import Dataset
+from autotrack.failures import how_it_ended
 from autotrack.neural.ownership import training_in_charge
-from autotrack.run import how_it_ended
 from autotrack.starting import begin_training
 from autotrack.values import plain
 

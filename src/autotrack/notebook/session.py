@@ -23,10 +23,11 @@ from autotrack._guard import guarded
 from autotrack.collector import Collector
 from autotrack.environment.notebook import running_shell
 from autotrack.events import Failure, FinalStatus
+from autotrack.failures import describe_failure, how_it_ended
 from autotrack.notebook.cells import Cell, Cells
 from autotrack.notebook.output import Output
 from autotrack.notebook.source import Source
-from autotrack.run import Run, describe_failure, how_it_ended
+from autotrack.run import Run
 
 _LONGEST_MESSAGE = 200
 
