@@ -6,29 +6,15 @@ them travels into checkpoints, and pickles of a trainer stay what they were.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.collector import is_worker
-from autotrack.exceptions import MissingDependencyError
 from autotrack.integrations.base import Chosen
 from autotrack.integrations.lightning.hooking import hooks
-from autotrack.integrations.lightning.integration import PACKAGES
+from autotrack.integrations.lightning.integration import base_classes
 from autotrack.integrations.lightning.recording import Recording, recording_of
-
-
-def _bases() -> tuple[type, ...]:
-    """`Callback` of each package that is imported; of the first one that is installed, if none is."""
-    present = [name for name in PACKAGES if f"{name}.callbacks" in sys.modules]
-    if not present:
-        present = [name for name in PACKAGES if find_spec(name.partition(".")[0]) is not None][:1]
-    if not present:
-        raise MissingDependencyError("lightning", "lightning", "AutotrackCallback")
-    return tuple(import_module(f"{name}.callbacks").Callback for name in present)
 
 
 class _Carrying:
@@ -80,7 +66,7 @@ class _Carrying:
         return recording_of(trainer) if first is self else None
 
 
-_BASES = _bases()
+_BASES = base_classes("callbacks", "Callback", wanted_by="AutotrackCallback")
 
 # With the bases that the program has, known only now; what mypy sees is what both have in common.
 Carrier: Any = type("AutotrackCarrier", (_Carrying, *_BASES), {"__module__": __name__, "__doc__": "Added by itself."})

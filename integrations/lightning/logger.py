@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from autotrack import collector as collector_module
 from autotrack._guard import guarded
 from autotrack.collector import collector
-from autotrack.exceptions import MissingDependencyError
 from autotrack.integrations.base import Chosen
 from autotrack.integrations.lightning.hooking import connector_speaks, hooks
-from autotrack.integrations.lightning.integration import PACKAGES
+from autotrack.integrations.lightning.integration import base_classes
 from autotrack.run import NullRun, Run
 from autotrack.starting import start_run
 
 
-def _bases() -> tuple[type, ...]:
-    present = [name for name in PACKAGES if f"{name}.loggers" in sys.modules]
-    if not present:
-        present = [name for name in PACKAGES if find_spec(name.partition(".")[0]) is not None][:1]
-    if not present:
-        raise MissingDependencyError("lightning", "lightning", "AutotrackLogger")
-    return tuple(import_module(f"{name}.loggers.logger").Logger for name in present)
-
-
-class AutotrackLogger(Chosen, *_bases()):  # type: ignore[misc]
+class AutotrackLogger(Chosen, *base_classes("loggers.logger", "Logger", wanted_by="AutotrackLogger")):  # type: ignore[misc]
     """A logger whose `experiment` is the run. Beside our callback or autolog everything is still recorded once.
 
     With a `Trainer` all of a fit is recorded, as with `AutotrackCallback`; with Fabric, what is logged. Options are
