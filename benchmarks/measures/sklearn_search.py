@@ -40,9 +40,8 @@ class LargeGridSearch(GridSearch):
     name = "sklearn-search-1k"
     title = "GridSearchCV, 1,000 candidates x 5 splits: time added on the caller's thread"
     columns: ClassVar[dict[str, Column]] = {
+        **GridSearch.columns,
         "added": Column("ms per search", 1_000),
-        "added_cpu": Column("CPU ms of it"),
-        "plain": Column("ms, the search itself"),
         "candidates": Column("candidates on record", 1_000, better="more", digits=0),
     }
     full: ClassVar[dict[str, float]] = {"candidates": 1_000, "searches": 1}

@@ -183,3 +183,13 @@ def _run_both(script: Path, folder: Path, environment: dict[str, str]) -> None:
         _, complaints = process.communicate(timeout=600)
         assert process.returncode == 0, complaints
         assert "autotrack:" not in complaints, complaints
+
+
+@pytest.fixture
+def released(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After the test, what the module calls `hooks` holds no patch for any callback or logger that the test made."""
+    yield
+    autotrack.autolog(disable=True)
+    hooks = request.module.hooks
+    for holder in list(hooks.holders):
+        hooks.release(holder)

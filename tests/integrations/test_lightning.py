@@ -7,7 +7,6 @@ import pickle
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,8 @@ from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 import autotrack  # noqa: E402
 from autotrack.integrations.lightning import AutotrackCallback, AutotrackLogger  # noqa: E402
-from autotrack.integrations.lightning.hooking import hooks  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("released")]
 
 
 class Net(pl.LightningModule):
@@ -76,15 +74,6 @@ def trainer(folder: Path, **options: Any) -> Any:
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False, "accelerator": "cpu"}
     chosen = {"max_epochs": 2, "log_every_n_steps": 1, "default_root_dir": folder, **quiet, **options}
     return pl.Trainer(**chosen)
-
-
-@pytest.fixture(autouse=True)
-def released() -> Iterator[None]:
-    """Nothing of Lightning is observed after a test."""
-    yield
-    autotrack.autolog(disable=True)
-    for holder in list(hooks.holders):
-        hooks.release(holder)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +30,9 @@ from transformers import (  # noqa: E402
 
 import autotrack  # noqa: E402
 from autotrack.integrations.transformers import AutotrackCallback  # noqa: E402
-from autotrack.integrations.transformers.hooking import hooks  # noqa: E402
 from autotrack.integrations.transformers.metrics import role_first  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("released")]
 
 
 def tiny_bert() -> Any:
@@ -66,15 +64,6 @@ def trainer(folder: Path, callbacks: Any = None, **options: Any) -> Any:
     """A trainer of a tiny BERT."""
     return Trainer(tiny_bert(), arguments(folder, **options), train_dataset=rows(), eval_dataset=rows(8),
                    callbacks=callbacks)  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def released() -> Iterator[None]:
-    """Nothing of transformers is observed after a test."""
-    yield
-    autotrack.autolog(disable=True)
-    for holder in list(hooks.holders):
-        hooks.release(holder)
 
 
 @pytest.fixture
