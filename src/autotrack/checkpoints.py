@@ -151,7 +151,9 @@ class Checkpoints:
             place = Path(path).absolute()
             self._take(checkpoint, place)
             self._submitted += 1
-            self._owner.background.submit("copying a checkpoint", partial(self._settle, checkpoint, place))
+            keep = remember(self._owner.place.path, place, self._training.id)
+            self._owner.background.submit("copying a checkpoint", partial(self._settle, checkpoint))
+            self._owner.background.submit("noting whose checkpoint it is", keep)
 
     def finish(self) -> None:
         """Say that no more will come. The copies go on; the process waits for them when it ends."""
@@ -179,11 +181,9 @@ class Checkpoints:
         if left_out:
             self._miss(f"files of a checkpoint beyond the first {MOST_FILES}", checkpoint.name, left_out)
 
-    def _settle(self, checkpoint: _Checkpoint, path: Path) -> None:
+    def _settle(self, checkpoint: _Checkpoint) -> None:
         """Beside the training: copy a checkpoint if policy and limits allow it, and let go of those that it outdoes."""
         self._settled += 1
-        with guarded("noting whose checkpoint it is"):
-            remember(self._owner.place.path, path, self._training.id)
         pending = [file for file in checkpoint.files if file.reason == WAITING]
         try:
             reason = self._why_not(checkpoint)
