@@ -37,8 +37,9 @@ def remember(place: Path, checkpoint: str | os.PathLike[str], run_id: str) -> Ca
 def origin_of(place: Path, checkpoint: str | os.PathLike[str]) -> str | None:
     """The id of the run that wrote the file or folder `checkpoint` last; None if that is not known."""
     note = _note(place, checkpoint)
-    if note in _written:
-        return _written[note]
+    known = _written.get(note)
+    if known is not None:
+        return known
     try:
         return note.read_text() or None
     except OSError:
