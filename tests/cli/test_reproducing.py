@@ -263,6 +263,15 @@ def test_input_and_a_lock_file_outside_the_repository_are_looked_after(
     assert (tmp_path / "again" / ".reproduce" / "lock" / "requirements.txt").read_text() == "numpy\n"
 
 
+@pytest.mark.parametrize("words", [["-I", "plain.py", "-v"], ["-S", "-c", "print('plain')"]])
+def test_a_python_that_took_no_part_is_a_python_all_the_same(cli: Cli, tmp_path: Path, words: list[str]) -> None:
+    """Of its command only the words are known: none of them is taken for a program of a package."""
+    (tmp_path / "plain.py").write_text("print('plain')")
+    launch = [sys.executable, "-m", "autotrack", "run", "--", sys.executable, *words]
+    assert subprocess.run(launch, cwd=tmp_path, capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
+    assert cli("reproduce", "last", "--json").json["command"]["argv"] == ["python", *words]
+
+
 def test_packages_are_pinned_as_they_were_installed() -> None:
     """From an index, a commit, an address, conda's build, the project itself, and a folder that nobody else has."""
     from autotrack.reproducing.requirements import requirements_of

@@ -62,9 +62,10 @@ def _argv(words: Sequence[str], process: Mapping[str, Any], cwd: str, root: str)
     if not words:
         return ()
     first, *rest = words
-    if first == process.get("executable") or PurePath(first).name.startswith("python"):
+    executable = process.get("executable")  # not known of a Python that did not take part
+    if first == executable or PurePath(first).name.startswith("python"):
         first = "python"
-    if first == "python" and rest and PurePath(rest[0]).parent == PurePath(str(process.get("executable"))).parent:
+    if first == "python" and executable and rest and PurePath(rest[0]).parent == PurePath(str(executable)).parent:
         first, rest = PurePath(rest[0]).name, rest[1:]  # a program that came with a package
     return (first, *(_from(cwd, word, root) for word in rest))
 
