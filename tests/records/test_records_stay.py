@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-import autotrack
 from autotrack.cli.app import app
 
 HERE = Path(__file__).parent

@@ -1,12 +1,12 @@
 """A small module of Lightning, by its callback."""
 
-import lightning as L
+import lightning
 import torch
 
 from autotrack.integrations.lightning import AutotrackCallback
 
 
-class Line(L.LightningModule):
+class Line(lightning.LightningModule):
     def __init__(self, width=3, lr=0.05):
         super().__init__()
         self.save_hyperparameters()
@@ -25,9 +25,9 @@ class Line(L.LightningModule):
         return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 1)]
 
 
-L.seed_everything(0)
+lightning.seed_everything(0)
 data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(32, 3)), 8)
-trainer = L.Trainer(
+trainer = lightning.Trainer(
     max_epochs=2,
     log_every_n_steps=1,
     accelerator="cpu",
