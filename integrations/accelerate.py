@@ -16,8 +16,8 @@ from typing import Any
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker
 
 from autotrack._guard import guarded
-from autotrack.run import Run
-from autotrack.starting import start_run
+from autotrack.recording.lifecycle.start import start_run
+from autotrack.recording.run import Run
 
 NAME = "autotrack"
 

@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
-from autotrack.checkpoints import POLICIES
 from autotrack.exceptions import ConfigurationError
 from autotrack.instrument.patching import Patches
+from autotrack.recording.lifecycle.trainings import Training, begin_training
+from autotrack.training.checkpoints import POLICIES
+
+__all__ = ["Chosen", "Integration", "Options", "SharedPatches", "Training", "begin_training"]
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from autotrack import boosting
 from autotrack._guard import guarded
-from autotrack.boosting import Boosting, Watch
-from autotrack.fingerprint import describe
 from autotrack.integrations.base import Integration
+from autotrack.recording.fingerprint import describe
+from autotrack.training import boosting
+from autotrack.training.boosting import Boosting, Watch
 
 FIT, CV, ITERATION = "catboost.fit", "catboost.cv", "catboost.iteration"
 MOST_NAMES = 1_000

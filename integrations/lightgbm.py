@@ -10,11 +10,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from autotrack import boosting
 from autotrack._guard import guarded
-from autotrack.boosting import Boosting, Watch
-from autotrack.fingerprint import describe
 from autotrack.integrations.base import Integration
+from autotrack.recording.fingerprint import describe
+from autotrack.training import boosting
+from autotrack.training.boosting import Boosting, Watch
 
 TRAIN, CV, UPDATE, EVALUATE, AGGREGATE = (
     f"lightgbm.{word}" for word in ("train", "cv", "update", "evaluate", "aggregate")

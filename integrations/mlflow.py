@@ -14,10 +14,10 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, ClassVar
 
-from autotrack import hearing
 from autotrack.events import FinalStatus
-from autotrack.hearing import Heard, Returned, bound
 from autotrack.integrations.base import Integration, Options
+from autotrack.training import other_trackers
+from autotrack.training.other_trackers import Heard, Returned, bound
 
 STATUS: Mapping[str, FinalStatus] = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed"}
 MODEL_FILE = "MLmodel"
@@ -96,7 +96,7 @@ class MlflowIntegration(Integration):
         options = self.options
         experiment = self._experiments.get(str(getattr(info, "experiment_id", "")))
         own = {key: value for key, value in (tags or {}).items() if not key.startswith("mlflow.")}
-        return hearing.begin(
+        return other_trackers.begin(
             SOURCE,
             name=options.name or getattr(info, "run_name", None) or None,
             experiment=options.experiment or (experiment if experiment != "Default" else None),
@@ -116,7 +116,7 @@ class MlflowIntegration(Integration):
                 self.patches.observe(key, observer)
 
     def _on_start(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Returned:
-        late = _inside.get() == "implicit" or hearing.is_forwarded("mlflow")
+        late = _inside.get() == "implicit" or other_trackers.is_forwarded("mlflow")
         given = bound(wrapped, None, args, kwargs)
 
         def begun(run: Any) -> None:
@@ -153,7 +153,7 @@ class _Facts:
         if _inside.get() in ("file", "model"):
             return None
         given = bound(wrapped, client, args, kwargs)
-        return None if hearing.is_forwarded("mlflow") else self._take(wrapped.__name__, given)
+        return None if other_trackers.is_forwarded("mlflow") else self._take(wrapped.__name__, given)
 
     def _take(self, name: str, given: Mapping[str, Any]) -> _Inside | None:
         heard = self._owner.heard(given["run_id"])
@@ -223,7 +223,7 @@ def _on_implicit(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> _Inside
 
 
 def _on_model(wrapped: Any, kind: Any, args: Any, kwargs: Any) -> _Inside | None:
-    if hearing.is_forwarded("mlflow"):
+    if other_trackers.is_forwarded("mlflow"):
         return _Inside("model")
     given = bound(wrapped, kind, args, kwargs)
     name = given.get("name") or given.get("artifact_path") or "model"

@@ -11,15 +11,15 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from autotrack import collector as collector_module
 from autotrack._guard import guarded
-from autotrack.collector import is_worker, recording_allowed
 from autotrack.events import FinalStatus
-from autotrack.failures import how_it_ended
 from autotrack.integrations.base import Integration
-from autotrack.neural.ownership import training_in_charge
-from autotrack.run import Run
-from autotrack.starting import Training, begin_training, begin_trial
+from autotrack.recording import collector as collector_module
+from autotrack.recording.collector import is_worker, recording_allowed
+from autotrack.recording.failures import how_it_ended
+from autotrack.recording.lifecycle.trainings import Training, begin_training, begin_trial
+from autotrack.recording.run import Run
+from autotrack.training.ownership import training_in_charge
 
 OPTIMIZE, ASK, TELL, SUGGEST, REPORT = (f"optuna.{word}" for word in ("optimize", "ask", "tell", "suggest", "report"))
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, ClassVar
 
-from autotrack import hearing
-from autotrack.hearing import Heard, bound
 from autotrack.integrations.base import Integration, Options
-from autotrack.run import Run
+from autotrack.recording.run import Run
+from autotrack.training import other_trackers
+from autotrack.training.other_trackers import Heard, bound
 
 WRITERS = ("torch.utils.tensorboard.writer", "tensorboardX.writer")
 OWN = ("torch", "tensorboardX")
@@ -45,7 +45,7 @@ class TensorboardIntegration(Integration):
     def _on_call(
         self, wrapped: Callable[..., Any], writer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> _Inside | None:
-        if _inside.get() or hearing.is_forwarded(*OWN):
+        if _inside.get() or other_trackers.is_forwarded(*OWN):
             return None
         given = bound(wrapped, writer, args, kwargs)
         given["prefix"] = self._prefix(writer)

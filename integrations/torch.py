@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from autotrack.checkpoints import Checkpoints
-from autotrack.collector import active_run, recording_allowed
 from autotrack.integrations.base import Integration, Options
-from autotrack.neural import loops
-from autotrack.neural.ownership import training_in_charge
-from autotrack.run import Run
+from autotrack.recording.collector import recording_allowed
+from autotrack.recording.run import Run, active_run
+from autotrack.training.checkpoints import Checkpoints
+from autotrack.training.neural import loops
+from autotrack.training.ownership import training_in_charge
 
 SCHEDULER = "torch.scheduler.step"
 SAVE = "torch.save"

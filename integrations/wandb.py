@@ -8,9 +8,9 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, ClassVar
 
-from autotrack import hearing
-from autotrack.hearing import Heard, Returned, bound
 from autotrack.integrations.base import Integration, Options
+from autotrack.training import other_trackers
+from autotrack.training.other_trackers import Heard, Returned, bound
 
 SOURCE = "wandb"
 _INTERNAL = "_wandb"
@@ -62,7 +62,7 @@ class WandbIntegration(Integration):
         options = self.options
         named = {"wandb.run_id": run.id, "wandb.group": run.group, "wandb.job_type": run.job_type}
         named["wandb.tags"] = ", ".join(run.tags or ())
-        heard = self._runs[run.id] = hearing.begin(
+        heard = self._runs[run.id] = other_trackers.begin(
             SOURCE,
             name=options.name or run.name or None,
             experiment=options.experiment or run.project or None,
@@ -86,7 +86,7 @@ class WandbIntegration(Integration):
         heard.params(fresh)
 
     def _on_init(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Returned | None:
-        late = hearing.is_forwarded(SOURCE)
+        late = other_trackers.is_forwarded(SOURCE)
         notes = bound(wrapped, None, args, kwargs).get("notes")
 
         def begun(run: Any) -> None:
@@ -100,7 +100,7 @@ class WandbIntegration(Integration):
         return Returned(begun)
 
     def _on_log(self, wrapped: Any, run: Any, args: Any, kwargs: Any) -> None:
-        if hearing.is_forwarded(SOURCE):
+        if other_trackers.is_forwarded(SOURCE):
             return
         given = bound(wrapped, run, args, kwargs)
         step, data = given.get("step"), given.get("data")
@@ -120,7 +120,7 @@ class WandbIntegration(Integration):
                 heard.shown(key, shown, step)
 
     def _on_artifact(self, wrapped: Any, run: Any, args: Any, kwargs: Any) -> None:
-        if hearing.is_forwarded(SOURCE):
+        if other_trackers.is_forwarded(SOURCE):
             return
         given, heard = bound(wrapped, run, args, kwargs), self._heard(run)
         artifact: Any = given.get("artifact_or_path")
@@ -135,7 +135,7 @@ class WandbIntegration(Integration):
 
     def _on_config(self, wrapped: Any, config: Any, args: Any, kwargs: Any) -> Returned | None:
         run = getattr(config.__dict__.get("_callback"), "__self__", None)
-        if run is None or run.id not in self._runs or hearing.is_forwarded(SOURCE):
+        if run is None or run.id not in self._runs or other_trackers.is_forwarded(SOURCE):
             return None
         return Returned(lambda _: self._take_config(self._heard(run), run.id, config))
 

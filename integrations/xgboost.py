@@ -10,10 +10,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from autotrack import boosting
 from autotrack._guard import guarded
-from autotrack.boosting import Boosting, Watch
 from autotrack.integrations.base import Integration
+from autotrack.training import boosting
+from autotrack.training.boosting import Boosting, Watch
 
 TRAIN, CV, ITERATION = "xgboost.train", "xgboost.cv", "xgboost.iteration"
 MOST_NAMES = 1_000

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import settings
 
 from autotrack import _guard
-from autotrack import announce as announce_module
-from autotrack import collector as collector_module
+from autotrack.recording import collector as collector_module
+from autotrack.recording import messages as announce_module
 
 # The same examples at each run where a change is judged; new ones, or many (HYPOTHESIS_PROFILE=deep), where one looks.
 settings.register_profile("deep", max_examples=3000, deadline=None)
@@ -52,7 +52,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def _fresh() -> None:
     """What a new process starts with."""
-    from autotrack import _api, starting, surroundings
+    from autotrack import _api
+    from autotrack.recording.lifecycle import environment_capture, start
 
     owner = collector_module._collector
     if owner is not None:
@@ -63,8 +64,8 @@ def _fresh() -> None:
     for reader in _api._readers.values():
         reader.close()
     _api._readers.clear()
-    surroundings.forget()
-    starting._experiment.clear()
+    environment_capture.forget()
+    start._experiment.clear()
     collector_module._collector = None
     collector_module._code_settings.clear()
     collector_module._stack.set(())

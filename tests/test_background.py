@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from autotrack import background
-from autotrack.background import Background
+from autotrack.recording import background
+from autotrack.recording.background import Background
 
 
 def test_the_heart_beats_between_tasks_that_come_without_a_pause(monkeypatch):

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 import autotrack
-from autotrack import content
-from autotrack.checkpoints import Checkpoints
-from autotrack.collector import collector
 from autotrack.exceptions import InvalidValueError, NotFoundError
+from autotrack.journal import blobs as blobs_module
+from autotrack.recording.collector import collector
 from autotrack.store.engine import open_store
 from autotrack.store.gc import collect_garbage
+from autotrack.training.checkpoints import Checkpoints
 
 
 @pytest.fixture
@@ -172,12 +172,12 @@ def test_a_policy_says_which_are_kept(run, tmp_path, policy, keep, expected):
         if file.kind == "checkpoint" and not file.stored:
             assert f"checkpoints={policy!r}" in file.meta["reason"]
     assert {name * 100 for name in expected} == {
-        content.blob_path(collector().place.blobs, digest).read_text()
+        blobs_module.blob_path(collector().place.blobs, digest).read_text()
         for digest in blobs()
         if digest in {file.digest for file in record.artifacts if file.kind == "checkpoint"}
     }
     if expected:
-        assert run._collector.model_bytes[run.id] == 200 * len(expected)
+        assert run.collector.model_bytes[run.id] == 200 * len(expected)
 
 
 def test_the_marks_of_best_and_last_follow(run, tmp_path):
@@ -238,8 +238,8 @@ def test_bytes_that_somebody_else_uses_stay(run, tmp_path):
     path = write(tmp_path / "e0", "weights")
     checkpoints.saved(path)
     collector().background.wait(20)
-    digest = content.bytes_digest(b"weights")
-    assert content.taken(content.blob_path(collector().place.blobs, digest))
+    digest = blobs_module.bytes_digest(b"weights")
+    assert blobs_module.taken(blobs_module.blob_path(collector().place.blobs, digest))
     checkpoints.saved(write(tmp_path / "e1", "other weights"))
     record = settled()
     assert not record.artifacts["checkpoints/e0"].stored
@@ -301,7 +301,7 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_older_one(run, tmp_path, m
 
     with monkeypatch.context() as disk:
         disk.setattr(shutil, "copyfileobj", full)
-        disk.setattr(content, "_cloned", lambda *_: False)
+        disk.setattr(blobs_module, "_cloned", lambda *_: False)
         checkpoints.saved(write(tmp_path / "e1", "better weights"), score=0.5, monitor="loss", mode="min")
         collector().background.wait(20)
     record = settled()
@@ -315,13 +315,13 @@ def test_a_killed_process_leaves_what_was_copied_and_says_what_was_not(tmp_path)
     source = """
         import os, pathlib, signal, threading
         import autotrack
-        from autotrack.checkpoints import Checkpoints
+        from autotrack.training.checkpoints import Checkpoints
         run = autotrack.start_run("killed")
         checkpoints = Checkpoints(run, "all")
         pathlib.Path("first.ckpt").write_text("first")
         checkpoints.saved("first.ckpt", step=1)
-        run._collector.background.wait(20)
-        run._collector.background.submit("something slow", threading.Event().wait)
+        run.collector.background.wait(20)
+        run.collector.background.submit("something slow", threading.Event().wait)
         pathlib.Path("second.ckpt").write_text("second")
         checkpoints.saved("second.ckpt", step=2)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -342,7 +342,7 @@ def test_the_end_of_a_process_waits_for_the_copies(script):
         """
         import pathlib
         import autotrack
-        from autotrack.checkpoints import Checkpoints
+        from autotrack.training.checkpoints import Checkpoints
         run = autotrack.start_run("short")
         pathlib.Path("last.ckpt").write_bytes(bytes(30_000_000))
         checkpoints = Checkpoints(run)
@@ -415,11 +415,11 @@ def test_what_no_record_keeps_any_more_is_garbage(run, tmp_path, place):
     checkpoints = Checkpoints(run, "last")
     checkpoints.saved(write(tmp_path / "e0", "weights"))
     collector().background.wait(20)
-    digest = content.bytes_digest(b"weights")
-    content.taken(content.blob_path(collector().place.blobs, digest))
+    digest = blobs_module.bytes_digest(b"weights")
+    blobs_module.taken(blobs_module.blob_path(collector().place.blobs, digest))
     checkpoints.saved(write(tmp_path / "e1", "other weights"))
-    assert {digest, content.bytes_digest(b"other weights")} <= (settled() and blobs())
+    assert {digest, blobs_module.bytes_digest(b"other weights")} <= (settled() and blobs())
     with open_store(place) as store:
         collect_garbage(store, grace=-60.0)
     assert digest not in blobs()
-    assert content.bytes_digest(b"other weights") in blobs()
+    assert blobs_module.bytes_digest(b"other weights") in blobs()

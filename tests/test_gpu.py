@@ -113,7 +113,7 @@ def test_a_loop_with_everything_on_waits_nowhere() -> None:
 def test_the_device_is_in_the_record() -> None:
     """Its name and memory as NVIDIA's library tells them, under hardware; driver and CUDA version beside them."""
     with autotrack.start_run("r") as run:
-        run._collector.background.wait(30)
+        run.collector.background.wait(30)
     hardware = autotrack.get_run("last").environment["hardware"]
     assert torch.cuda.get_device_name() in {gpu["name"] for gpu in hardware["gpus"]}
     total = torch.cuda.get_device_properties(0).total_memory
@@ -210,7 +210,7 @@ def test_watching_a_model_does_not_wait_for_the_gpu() -> None:
             optimizer.step()
             assert not done.query()
         expected = torch.linalg.vector_norm(torch.cat([one.grad.reshape(-1) for one in model.parameters()])).item()
-    run._collector.background.wait(30)
+    run.collector.background.wait(30)
     record = autotrack.get_run("last")
     assert record.history_arrow(["gradients/norm"]).column("value").to_pylist() == pytest.approx([expected] * 3)
     assert record.metrics["gradients/nonfinite"].max == 0

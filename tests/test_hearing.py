@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import autotrack
-from autotrack import hearing
-from autotrack.hearing import Heard
-from autotrack.starting import begin_training
+from autotrack.recording.lifecycle.trainings import begin_training
+from autotrack.training import other_trackers
+from autotrack.training.other_trackers import Heard
 
 
 def points(record: Any, metric: str) -> list[tuple[int, float]]:
@@ -22,7 +22,7 @@ def points(record: Any, metric: str) -> list[tuple[int, float]]:
 
 def test_with_no_run_open_one_begins_and_ends_with_theirs() -> None:
     """It has their name, experiment and tags; what left their run is its failure."""
-    heard = hearing.begin("other", name="theirs", experiment="exp", tags={"team": "x"}, facts={"other.id": "7"})
+    heard = other_trackers.begin("other", name="theirs", experiment="exp", tags={"team": "x"}, facts={"other.id": "7"})
     heard.failing(ValueError("no such luck"))
     heard.finish("failed")
     record = autotrack.get_run("theirs")
@@ -33,13 +33,13 @@ def test_with_no_run_open_one_begins_and_ends_with_theirs() -> None:
 def test_in_an_open_run_the_first_joins_and_the_next_become_children() -> None:
     """Each tracker joins once; a run that was joined is not ended by theirs."""
     with autotrack.start_run("mine"):
-        first = hearing.begin("one", name="a")
+        first = other_trackers.begin("one", name="a")
         first.params({"lr": 1})
         first.finish()
-        second = hearing.begin("one", name="b")
+        second = other_trackers.begin("one", name="b")
         second.params({"lr": 2})
         second.finish()
-        hearing.begin("two", name="c").params({"depth": 3})
+        other_trackers.begin("two", name="c").params({"depth": 3})
     record = autotrack.get_run("mine")
     assert dict(record.params) == {"lr": 1, "depth": 3}
     assert [(child.name, dict(child.params)) for child in record.children()] == [("b", {"lr": 2})]
@@ -49,7 +49,7 @@ def test_in_an_open_run_the_first_joins_and_the_next_become_children() -> None:
 def test_during_a_training_facts_go_to_it() -> None:
     """The run of a training is an open run like any other."""
     training = begin_training("Net", "framework")
-    hearing.begin("other", name="theirs").metrics({"loss": 0.5}, 1)
+    other_trackers.begin("other", name="theirs").metrics({"loss": 0.5}, 1)
     training.finish()
     (record,) = autotrack.runs()
     assert (record.kind, points(record, "loss")) == ("training", [(1, 0.5)])
@@ -95,7 +95,7 @@ def test_off_is_off(off: str, monkeypatch: pytest.MonkeyPatch, recorded: Callabl
     if off == "environment":
         monkeypatch.setenv("AUTOTRACK", "0")
     with autotrack.paused():
-        heard = hearing.begin("other", name="theirs")
+        heard = other_trackers.begin("other", name="theirs")
         heard.metrics({"loss": 0.5}, 1)
         heard.params({"lr": 1})
         heard.finish()

@@ -11,14 +11,14 @@ from shutil import disk_usage
 import pytest
 
 import autotrack
-from autotrack import housekeeping
+from autotrack.recording.lifecycle import housekeeping
 
 
 def test_a_large_journal_is_folded_beside_the_training(place: Path) -> None:
     """Once it has grown by `background_fold`, and not again until it has grown as much again."""
     autotrack.configure(background_fold="64K", capture={"system": False})
     with autotrack.start_run("r") as run:
-        keeper = housekeeping.Housekeeping(run._collector)
+        keeper = housekeeping.Housekeeping(run.collector)
         for step in range(5000):
             run.log({"a": float(step)}, step=step)
         keeper()
@@ -37,7 +37,7 @@ def test_it_can_be_switched_off(place: Path) -> None:
     """With `background_fold=None` nobody folds until somebody reads."""
     autotrack.configure(background_fold=None, capture={"system": False})
     with autotrack.start_run("r") as run:
-        keeper = housekeeping.Housekeeping(run._collector)
+        keeper = housekeeping.Housekeeping(run.collector)
         for step in range(5000):
             run.log({"a": float(step)}, step=step)
         keeper()
@@ -54,7 +54,7 @@ def test_little_room_is_one_warning(tmp_path: Path) -> None:
     try:
         autotrack.configure(dir=disk / "at", capture={"system": False})
         with autotrack.start_run("r") as run:
-            keeper = housekeeping.Housekeeping(run._collector)
+            keeper = housekeeping.Housekeeping(run.collector)
             with warnings.catch_warnings(record=True) as none:
                 warnings.simplefilter("always")
                 keeper._check_room()

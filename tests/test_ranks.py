@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import autotrack
-from autotrack import ranks
-from autotrack.collector import collector
-from autotrack.run import Run
-from autotrack.starting import begin_training
+from autotrack.recording import ranks
+from autotrack.recording.collector import collector
+from autotrack.recording.lifecycle.trainings import begin_training
+from autotrack.recording.run import Run
 
 LOOP = """
     import os, sys, time

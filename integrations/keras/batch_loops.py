@@ -6,11 +6,10 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
-from autotrack.collector import active_run
 from autotrack.integrations.keras import model_facts
 from autotrack.integrations.keras.options import KerasOptions
-from autotrack.run import Run
-from autotrack.starting import start_run
+from autotrack.recording.lifecycle.start import start_run
+from autotrack.recording.run import Run, active_run
 
 _loops: weakref.WeakKeyDictionary[Any, BatchLoop] = weakref.WeakKeyDictionary()
 

@@ -9,7 +9,7 @@ from keras.callbacks import Callback
 
 from autotrack.integrations.keras import hooks
 from autotrack.integrations.keras.options import KerasOptions
-from autotrack.run import Run
+from autotrack.recording.run import Run
 
 
 class AutotrackCallback(Callback):  # type: ignore[misc, unused-ignore]

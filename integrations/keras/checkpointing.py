@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.checkpoints import Checkpoints
-from autotrack.collector import collector
 from autotrack.integrations.keras.measuring import Epochs, metric_name
-from autotrack.origins import origin_of
-from autotrack.starting import Training
+from autotrack.recording.collector import collector
+from autotrack.recording.lifecycle.trainings import Training
+from autotrack.training.checkpoint_origins import origin_of
+from autotrack.training.checkpoints import Checkpoints
 
 
 class ModelSaved:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autotrack.events import Dataset, Role
-from autotrack.fingerprint import describe
-from autotrack.neural.loaders import describe_loader
-from autotrack.starting import Training
+from autotrack.recording.fingerprint import describe
+from autotrack.recording.lifecycle.trainings import Training
+from autotrack.training.neural.loaders import describe_loader
 from autotrack.values import plain
 
 MOST_PARTS = 50

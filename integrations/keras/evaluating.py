@@ -10,11 +10,12 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
-from autotrack.collector import active_run, collector
 from autotrack.instrument.trampolines import FILENAME
 from autotrack.integrations.keras.calls import Call
 from autotrack.integrations.keras.fitting import Fit, last_fit
-from autotrack.run import MetricRecorder
+from autotrack.recording.collector import collector
+from autotrack.recording.metrics import MetricRecorder
+from autotrack.recording.run import active_run
 
 _ARGUMENT = re.compile(r"\bevaluate\(\s*(?:x\s*=\s*)?([A-Za-z_]\w*)")
 _ROLES = (
@@ -41,7 +42,7 @@ class Evaluation:
     def of(cls, model: Any, around: Fit | None, current: ContextVar[Evaluation | None]) -> Evaluation | None:
         """The evaluation to record for this model; None if there is no run that it belongs to."""
         fit = around if around is not None and around.is_of(model) else last_fit(model)
-        if fit is not None and fit.training is not None and fit.training._collector is collector():
+        if fit is not None and fit.training is not None and fit.training.collector is collector():
             return cls(model, fit.training, fit, current)
         run = active_run()
         return None if run is None else cls(model, run, None, current)

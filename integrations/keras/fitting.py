@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.checkpoints import Checkpoints
-from autotrack.failures import how_it_ended
 from autotrack.integrations.keras import data, ending, model_facts, saving
 from autotrack.integrations.keras.calls import Call
 from autotrack.integrations.keras.measuring import Epochs, current_rate, weight_norms
 from autotrack.integrations.keras.options import KerasOptions
 from autotrack.integrations.keras.tuning import current_trial
-from autotrack.neural import ownership
-from autotrack.neural.pace import Stopwatch, report_capture
-from autotrack.neural.watching import Watcher
-from autotrack.run import Run
-from autotrack.starting import Training, begin_training
+from autotrack.recording.failures import how_it_ended
+from autotrack.recording.lifecycle.trainings import Training, begin_training
+from autotrack.recording.run import Run
+from autotrack.training import ownership
+from autotrack.training.checkpoints import Checkpoints
+from autotrack.training.neural.pace import Stopwatch, report_capture
+from autotrack.training.neural.watching import Watcher
 
 _last: weakref.WeakKeyDictionary[Any, Fit] = weakref.WeakKeyDictionary()
 

@@ -17,7 +17,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from autotrack._guard import guarded
-from autotrack.collector import recording_allowed
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.keras.batch_loops import BatchLoop, loop_of
 from autotrack.integrations.keras.calls import Call, bound_call
@@ -25,6 +24,7 @@ from autotrack.integrations.keras.checkpointing import BackupLoaded, BackupSaved
 from autotrack.integrations.keras.evaluating import Evaluation
 from autotrack.integrations.keras.fitting import Fit
 from autotrack.integrations.keras.options import KerasOptions
+from autotrack.recording.collector import recording_allowed
 from autotrack.settings import switched_off
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.neural.pace import Stopwatch
-from autotrack.neural.watching import MOST_NORMS, Watcher
-from autotrack.starting import Training
+from autotrack.recording.lifecycle.trainings import Training
+from autotrack.training.neural.pace import Stopwatch
+from autotrack.training.neural.watching import MOST_NORMS, Watcher
 
 _now = time.perf_counter
 

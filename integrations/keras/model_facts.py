@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.recorder import Recorder
+from autotrack.recording.recorder import Recorder
 
 MOST_LAYERS = 2000
 MOST_SHAPES = 5

@@ -8,7 +8,7 @@ from typing import Any
 
 from autotrack.integrations.keras.model_facts import bytes_of, quiet
 from autotrack.models import save_model
-from autotrack.starting import Training
+from autotrack.recording.lifecycle.trainings import Training
 
 
 def keep_model(training: Training, model: Any) -> None:

@@ -7,12 +7,12 @@ from contextvars import ContextVar
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.collector import recording_allowed
-from autotrack.failures import how_it_ended
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.keras.options import KerasOptions
-from autotrack.run import Run
-from autotrack.starting import Training, begin_training, begin_trial
+from autotrack.recording.collector import recording_allowed
+from autotrack.recording.failures import how_it_ended
+from autotrack.recording.lifecycle.trainings import Training, begin_training, begin_trial
+from autotrack.recording.run import Run
 
 SEARCH = "keras_tuner.search"
 TRIAL = "keras_tuner.trial"

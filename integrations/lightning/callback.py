@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.collector import is_worker
 from autotrack.integrations.base import Chosen
 from autotrack.integrations.lightning.hooking import hooks
 from autotrack.integrations.lightning.integration import base_classes
 from autotrack.integrations.lightning.recording import Recording, recording_of
+from autotrack.recording.collector import is_worker
 
 
 class _Carrying:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from autotrack.lifecycle import PREEMPTING
-from autotrack.neural import loaders, modules, optimizers
-from autotrack.starting import Training
+from autotrack.recording.lifecycle.ending import PREEMPTING
+from autotrack.recording.lifecycle.trainings import Training
+from autotrack.training.neural import loaders, modules, optimizers
 
 # Attributes of a trainer that say what it was asked for or resolved to: the trainer's own words.
 _SETTINGS = (

@@ -8,12 +8,12 @@ from contextvars import ContextVar
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.collector import is_worker, recording_allowed
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.base import Options, SharedPatches
 from autotrack.integrations.lightning.integration import PACKAGES
 from autotrack.integrations.lightning.recording import Recording, recording_of
 from autotrack.integrations.lightning.tuning import TunerWatch, is_tuning
+from autotrack.recording.collector import is_worker, recording_allowed
 
 FIT, EVALUATE, METRICS, CHECKPOINT = "lightning.fit", "lightning.evaluate", "lightning.metrics", "lightning.checkpoint"
 

@@ -6,14 +6,13 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
-from autotrack import collector as collector_module
 from autotrack._guard import guarded
-from autotrack.collector import collector
 from autotrack.integrations.base import Chosen
 from autotrack.integrations.lightning.hooking import connector_speaks, hooks
 from autotrack.integrations.lightning.integration import base_classes
-from autotrack.run import NullRun, Run
-from autotrack.starting import start_run
+from autotrack.recording.collector import collector
+from autotrack.recording.lifecycle.start import start_run
+from autotrack.recording.run import NullRun, Run, active_run
 
 
 class AutotrackLogger(Chosen, *base_classes("loggers.logger", "Logger", wanted_by="AutotrackLogger")):  # type: ignore[misc]
@@ -32,7 +31,7 @@ class AutotrackLogger(Chosen, *base_classes("loggers.logger", "Logger", wanted_b
     @property
     def experiment(self) -> Run:
         """The run: that of the fit under way, else one that is opened now; on other ranks one that keeps nothing."""
-        active = collector_module.active_run()
+        active = active_run()
         if self._run is not None and (self._run.is_open or active is None):
             return self._run
         if active is not None:
@@ -79,7 +78,7 @@ class AutotrackLogger(Chosen, *base_classes("loggers.logger", "Logger", wanted_b
 
     def log_graph(self, model: Any, input_array: Any = None) -> None:
         """Record the layers of a model; the graph itself is not traced, for that would run the model."""
-        from autotrack.neural import modules
+        from autotrack.training.neural import modules
 
         with guarded("the model"):
             modules.record(self.experiment, model)

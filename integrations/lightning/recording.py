@@ -9,21 +9,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from autotrack import ranks
 from autotrack._guard import guarded
-from autotrack.checkpoints import Checkpoints
-from autotrack.collector import is_worker
-from autotrack.failures import how_it_ended
 from autotrack.integrations.base import Options
 from autotrack.integrations.lightning import facts
 from autotrack.integrations.lightning.tuning import tuned
-from autotrack.neural import ownership
-from autotrack.neural.optimizers import learning_rates
-from autotrack.neural.pace import Pace, Stopwatch, report_capture
-from autotrack.neural.watching import Watcher
-from autotrack.origins import origin_of
-from autotrack.starting import Training, begin_training
-from autotrack.surroundings import follow
+from autotrack.recording import ranks
+from autotrack.recording.collector import is_worker
+from autotrack.recording.failures import how_it_ended
+from autotrack.recording.lifecycle.environment_capture import follow
+from autotrack.recording.lifecycle.trainings import Training, begin_training
+from autotrack.training import ownership
+from autotrack.training.checkpoint_origins import origin_of
+from autotrack.training.checkpoints import Checkpoints
+from autotrack.training.neural.optimizers import learning_rates
+from autotrack.training.neural.pace import Pace, Stopwatch, report_capture
+from autotrack.training.neural.watching import Watcher
 
 HOOKS = ("Trainer.fit", "callback", "logger connector", "save_checkpoint")
 
@@ -106,7 +106,7 @@ class Recording:
     def of_worker(cls, trainer: Any, module: Any, handed: tuple[Training, Options]) -> Recording | None:
         """In a process that the trainer made: go on with the training; None on ranks that only follow."""
         if trainer.global_rank != 0:
-            follow(handed[0]._collector)
+            follow(handed[0].collector)
             return None
         return cls(trainer, module, *handed)
 
@@ -124,7 +124,7 @@ class Recording:
 
     def lead(self) -> None:
         """Tell other ranks which run it is; called when the strategy has set them up."""
-        ranks.lead(self.training._collector.place.path, self.training.id)
+        ranks.lead(self.training.collector.place.path, self.training.id)
 
     def describe(self, trainer: Any, module: Any) -> None:
         """Record what was asked for and what it was resolved to, once model and optimizers are in place."""
@@ -133,7 +133,7 @@ class Recording:
                 record(self.training, trainer, module)
         self._charge = ownership.take("lightning")
         with guarded("what a fit goes on from"):
-            origin = origin_of(self.training._collector.place.path, trainer.ckpt_path) if trainer.ckpt_path else None
+            origin = origin_of(self.training.collector.place.path, trainer.ckpt_path) if trainer.ckpt_path else None
             if origin is not None:
                 self.training.set_tags({"resumed_from": origin})
         if self.options.watch:
@@ -212,7 +212,7 @@ class Recording:
             report_capture(self.training, "Lightning", hooks=HOOKS, stopwatch=self.stopwatch, seen=dict(self._seen))
             self._checkpoints.finish()
         if is_worker():  # which ends without its exit handlers
-            owner = self.training._collector
+            owner = self.training.collector
             owner.background.wait(owner.settings.exit_timeout)
 
     def finish(self, trainer: Any, error: BaseException | None) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 from autotrack.events import AnyEvent, Failure, MetricRows, Params, Report
 from autotrack.instrument.trampolines import FILENAME
 from autotrack.integrations.sklearn.facts import brief
-from autotrack.run import MetricRecorder, Run
-from autotrack.starting import Training, begin_trial
+from autotrack.recording.lifecycle.trainings import Training, begin_trial
+from autotrack.recording.metrics import MetricRecorder
+from autotrack.recording.run import Run
 
 MOST_CANDIDATES = 10_000
 SCORE = "score"
@@ -107,7 +108,7 @@ class Candidates:
         """Record mean, deviation, rank and times of every candidate, from `cv_results_`."""
         columns = {name: values.tolist() for name, values in summary_columns(table, self._metric).items()}
         for row in sorted(self._opened):
-            recorder = MetricRecorder(self._training._collector, self.id(row))
+            recorder = MetricRecorder(self._training.collector, self.id(row))
             recorder.log({name: values[row] for name, values in columns.items() if row < len(values)})
 
     def told(self, event: AnyEvent | MetricRows) -> None:

@@ -14,13 +14,14 @@ from contextvars import ContextVar
 from types import FrameType, FunctionType
 from typing import Any
 
-from autotrack.collector import active_run, collector, recording_allowed
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.sklearn import results, ties
 from autotrack.integrations.sklearn.callers import calling_frame, is_scikit_learn, variable_name
 from autotrack.integrations.sklearn.partial import PARTIAL
 from autotrack.integrations.sklearn.roles import note_split
-from autotrack.run import MetricRecorder, Run
+from autotrack.recording.collector import collector, recording_allowed
+from autotrack.recording.metrics import MetricRecorder
+from autotrack.recording.run import Run, active_run, last_run
 
 PREDICT = "sklearn.predict"
 SCORE = "sklearn.score"
@@ -238,7 +239,7 @@ class _Metric:
     def _record_untied(self, result: Any, variable: str) -> None:
         """Without a known model: in the open run, else in the only run of this thread; else in words."""
         run = active_run()
-        last = collector().last_runs.get(threading.get_ident())
+        last = last_run(collector(), threading.get_ident())
         if run is None and last is not None and last.id == ties.only_run_of_thread():
             run = last
         if run is not None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from autotrack.fingerprint import describe
+from autotrack.recording.fingerprint import describe
 
 TARGETS = ("y", "Y", "y_true", "target", "targets", "labels")
 MOST_ITEMS = 100

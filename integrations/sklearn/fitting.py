@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.collector import active_run
 from autotrack.events import Dataset, Role, RunKind
-from autotrack.failures import describe_failure, how_it_ended
 from autotrack.integrations.base import Options
 from autotrack.integrations.sklearn import ties
 from autotrack.integrations.sklearn.facts import Arguments, arguments_of, dataset, params_of
-from autotrack.run import Run
-from autotrack.starting import Training, begin_training
+from autotrack.recording.failures import describe_failure, how_it_ended
+from autotrack.recording.lifecycle.trainings import Training, begin_training
+from autotrack.recording.run import Run, active_run
 from autotrack.values import plain
 
 BUDGET = 0.020  # seconds of CPU time for our own work after a fit, or the share of the fit's duration if that is more

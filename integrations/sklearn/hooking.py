@@ -15,9 +15,7 @@ from contextvars import ContextVar
 from types import FunctionType
 from typing import Any
 
-from autotrack import boosting
 from autotrack._guard import guarded
-from autotrack.collector import recording_allowed
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.base import Options
 from autotrack.integrations.sklearn.evaluating import METHODS, Evaluations
@@ -28,6 +26,8 @@ from autotrack.integrations.sklearn.searching import Search, Searches, is_search
 from autotrack.integrations.sklearn.solvers import IterativeFit, has_iterations
 from autotrack.integrations.sklearn.ties import note_labels
 from autotrack.integrations.sklearn.validation import Validation, functions
+from autotrack.recording.collector import recording_allowed
+from autotrack.training import boosting
 
 FIT = "sklearn.fit"
 CLASS = "sklearn.class"

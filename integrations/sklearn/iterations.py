@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotrack.integrations.sklearn.facts import Arguments
-from autotrack.starting import Training
+from autotrack.recording.lifecycle.trainings import Training
 
 MOST_ITERATIONS = 1_000
 

@@ -16,16 +16,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.collector import Collector, is_worker
 from autotrack.events import AnyEvent, MetricRows
-from autotrack.failures import describe_failure
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.sklearn.candidates import MOST_CANDIDATES, Candidates, candidate_id, split_values
 from autotrack.integrations.sklearn.facts import brief
 from autotrack.integrations.sklearn.fitting import Fit
 from autotrack.journal.reader import JournalReader, journals
-from autotrack.run import MetricRecorder
-from autotrack.starting import Training
+from autotrack.recording.collector import Collector, is_worker
+from autotrack.recording.failures import describe_failure
+from autotrack.recording.lifecycle.trainings import Training
+from autotrack.recording.metrics import MetricRecorder
 
 CALLBACKS = "_skl_callbacks"
 WORKER_SPLIT = "sklearn.worker_split"
@@ -172,7 +172,7 @@ def _on_split(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, 
     if row >= MOST_CANDIDATES:
         return None
     search = _unpickled(carrier.search)
-    recorder = MetricRecorder(search._collector, candidate_id(search, row))
+    recorder = MetricRecorder(search.collector, candidate_id(search, row))
     parameters = kwargs["parameters"] or {}
     recorder.log_params({str(name): brief(value) for name, value in parameters.items()} or {"candidate": row})
     return _WorkerSplit(recorder, split, carrier.metric)

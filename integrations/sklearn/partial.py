@@ -13,14 +13,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from autotrack import collector as collector_module
 from autotrack._guard import guarded
-from autotrack.collector import collector, recording_allowed
 from autotrack.integrations.base import Options
 from autotrack.integrations.sklearn import fitting, metrics, saving, ties
 from autotrack.integrations.sklearn.callers import calling_frame, is_scikit_learn
 from autotrack.integrations.sklearn.facts import Arguments
-from autotrack.starting import Training
+from autotrack.recording import collector as collector_module
+from autotrack.recording.collector import collector, recording_allowed
+from autotrack.recording.lifecycle.trainings import Training
 
 PARTIAL = "sklearn.partial_fit"
 
@@ -66,7 +66,7 @@ class Loop(fitting.Fit):
     def is_current(self) -> bool:
         """Whether its facts can still be recorded where it began."""
         training = self._training
-        return training is not None and training._collector is collector()
+        return training is not None and training.collector is collector()
 
     def step(self, estimator: Any, inputs: Any, target: Any, seconds: float) -> None:
         """Record one call; the model at the first call and whenever there have been twice as many."""

@@ -10,8 +10,8 @@ from typing import Any
 from autotrack.models.files import size_of
 from autotrack.models.saving import save_model
 from autotrack.models.skops_file import OverBudget
-from autotrack.run import Run
-from autotrack.starting import Training
+from autotrack.recording.lifecycle.trainings import Training
+from autotrack.recording.run import Run
 
 _DEPTH = 4
 
@@ -28,7 +28,7 @@ def keep_model(
     with_example: bool,
 ) -> None:
     """Save the model with the training; what is too big or takes too long is named in the capture report."""
-    settings = training._collector.settings
+    settings = training.collector.settings
     kept = _kept.get(training.run, 0)
     room = settings.models_per_run_limit
     limits = [limit for limit in (settings.model_limit, None if room is None else room - kept) if limit is not None]

@@ -11,13 +11,13 @@ from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.events import RunKind
-from autotrack.failures import describe_failure
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.sklearn.candidates import MOST_CANDIDATES, Candidates, metric_name
 from autotrack.integrations.sklearn.facts import brief
 from autotrack.integrations.sklearn.fitting import Fit, Preprocessing
 from autotrack.integrations.sklearn.live import Carrier, ListeningFit, Workers, works_in_processes
-from autotrack.starting import NullTraining, Training
+from autotrack.recording.failures import describe_failure
+from autotrack.recording.lifecycle.trainings import NullTraining, Training
 
 SPLIT = "sklearn.split"
 RESULTS = "sklearn.results"
@@ -41,7 +41,7 @@ class Search(ListeningFit):
             metric = metric_name(getattr(self._estimator, "scoring", None))
             self.candidates = Candidates(self._training, metric)
             if works_in_processes(self._estimator):
-                self._workers = Workers(self._training._collector, self.candidates, self._estimator)
+                self._workers = Workers(self._training.collector, self.candidates, self._estimator)
                 self._carrier = Carrier(pickle.dumps(self._training), metric)
                 self.listen(self._carrier)
 

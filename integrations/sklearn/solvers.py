@@ -11,7 +11,7 @@ from autotrack._guard import guarded
 from autotrack.integrations.sklearn.fitting import BUDGET, SHARE
 from autotrack.integrations.sklearn.live import ListeningFit
 from autotrack.models.signature import rows_of
-from autotrack.starting import NullTraining, Training
+from autotrack.recording.lifecycle.trainings import NullTraining, Training
 
 MOST_ROWS = 2_000
 TASK = "lbfgs-iter"

@@ -9,9 +9,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from autotrack.collector import Collector, collector
 from autotrack.integrations.sklearn.roles import Mark, role_of
-from autotrack.starting import Training
+from autotrack.recording.collector import Collector, collector
+from autotrack.recording.lifecycle.trainings import Training
 
 MOST_OUTPUTS = 256
 MOST_COLUMNS = 50
@@ -30,7 +30,7 @@ class Tie:
     @property
     def is_current(self) -> bool:
         """Whether facts can still be recorded to where the training was."""
-        return self.training._collector is collector()
+        return self.training.collector is collector()
 
     def role(self, *data: Any) -> str:
         """`train`, `val` or `test`, if all of the data whose role is known have that one; else empty."""
@@ -81,7 +81,7 @@ def tie(estimator: Any, training: Training, inputs: Any, target: Any) -> Tie | N
         return None
     made = Tie(training, Mark(inputs), Mark(target))
     _estimators[key] = (reference, made)
-    runs = _runs_of_threads.setdefault(training._collector, {}).setdefault(threading.get_ident(), [])
+    runs = _runs_of_threads.setdefault(training.collector, {}).setdefault(threading.get_ident(), [])
     if len(runs) < 2 and training.id not in runs:
         runs.append(training.id)
     return made

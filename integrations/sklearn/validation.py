@@ -10,7 +10,6 @@ from types import FunctionType
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.failures import describe_failure, how_it_ended
 from autotrack.integrations.base import Options
 from autotrack.integrations.sklearn import ties
 from autotrack.integrations.sklearn.candidates import SCORE, metric_name
@@ -19,7 +18,8 @@ from autotrack.integrations.sklearn.fitting import Fit
 from autotrack.integrations.sklearn.roles import Mark
 from autotrack.integrations.sklearn.searching import is_search
 from autotrack.integrations.sklearn.tables import thinned
-from autotrack.starting import Training, begin_training
+from autotrack.recording.failures import describe_failure, how_it_ended
+from autotrack.recording.lifecycle.trainings import Training, begin_training
 from autotrack.values import plain
 
 MOST_SPLITS = 20

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from autotrack.neural import loaders, modules, optimizers
-from autotrack.starting import Training
+from autotrack.recording.lifecycle.trainings import Training
+from autotrack.training.neural import loaders, modules, optimizers
 
 PREFIX = "checkpoint"  # transformers' PREFIX_CHECKPOINT_DIR
 _DERIVED = {"_n_gpu", "distributed_state", "deepspeed_plugin", "hf_deepspeed_config"}

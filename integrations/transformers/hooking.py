@@ -6,11 +6,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from autotrack.collector import is_worker, recording_allowed
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.base import Options, SharedPatches
 from autotrack.integrations.transformers.integration import TRAINER
 from autotrack.integrations.transformers.recording import Recording, Search, search_of
+from autotrack.recording.collector import is_worker, recording_allowed
 
 TRAIN, SEARCH = "transformers.train", "transformers.search"
 

@@ -8,18 +8,18 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from autotrack import ranks
 from autotrack._guard import guarded
-from autotrack.checkpoints import Checkpoints
-from autotrack.failures import how_it_ended
 from autotrack.integrations.base import Options
 from autotrack.integrations.transformers import facts
 from autotrack.integrations.transformers.metrics import renamed
-from autotrack.neural import ownership
-from autotrack.neural.pace import Pace, Stopwatch, report_capture
-from autotrack.neural.watching import Watcher
-from autotrack.origins import origin_of
-from autotrack.starting import Training, begin_training, begin_trial
+from autotrack.recording import ranks
+from autotrack.recording.failures import how_it_ended
+from autotrack.recording.lifecycle.trainings import Training, begin_training, begin_trial
+from autotrack.training import ownership
+from autotrack.training.checkpoint_origins import origin_of
+from autotrack.training.checkpoints import Checkpoints
+from autotrack.training.neural.pace import Pace, Stopwatch, report_capture
+from autotrack.training.neural.watching import Watcher
 
 HOOKS = ("Trainer.train", "callback")
 
@@ -78,7 +78,7 @@ class Recording:
             self._watcher = Watcher(self.training, trainer.model, self.options.watch)
         with guarded("what a training goes on from"):
             self._link(trainer, state)
-        ranks.lead(self.training._collector.place.path, self.training.id)
+        ranks.lead(self.training.collector.place.path, self.training.id)
         asked = getattr(self.trial, "params", None)
         if asked:
             self.training.log_params(dict(asked))
@@ -90,7 +90,7 @@ class Recording:
         if not state.global_step or trainer is None:
             return
         folder = facts.resumed_from(trainer, self._resumed, state)
-        origin = origin_of(self.training._collector.place.path, folder)
+        origin = origin_of(self.training.collector.place.path, folder)
         if origin is not None:
             self.training.set_tags({"resumed_from": origin})
 

@@ -12,6 +12,7 @@ Everything is loaded when it is first used: importing autotrack costs millisecon
 
 from __future__ import annotations
 
+from autotrack import _wiring
 from autotrack.instrument import names as _names
 
 TYPE_CHECKING = False  # as type checkers know it; `typing` is more to load than all that is here
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     )
     from autotrack._guard import AutotrackWarning
     from autotrack.exceptions import AutotrackError
-    from autotrack.run import Run
+    from autotrack.recording.run import Run
 
 __version__ = "0.1.0"
 
@@ -61,15 +62,22 @@ __all__ = [
     "reproduce", "runs", "set_experiment", "set_tags", "start_run",
 ]  # fmt: skip
 
-_FOR_IPYTHON = {"load_ipython_extension": "autotrack.notebook", "unload_ipython_extension": "autotrack.notebook"}
-_HOMES = {"AutotrackError": "autotrack.exceptions", "AutotrackWarning": "autotrack._guard", "Run": "autotrack.run"}
+_FOR_IPYTHON = {
+    "load_ipython_extension": "autotrack.launch.ipython",
+    "unload_ipython_extension": "autotrack.launch.ipython",
+}
+_HOMES = {
+    "AutotrackError": "autotrack.exceptions",
+    "AutotrackWarning": "autotrack._guard",
+    "Run": "autotrack.recording.run",
+}
 
 
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     if name in _FOR_IPYTHON:
-        return getattr(import_module(_FOR_IPYTHON[name]), name)
+        return getattr(import_module("autotrack.launch.ipython"), name)
     if name not in __all__:
         raise AttributeError(f"module 'autotrack' has no attribute {name!r}")
     value = getattr(import_module(_HOMES.get(name, "autotrack._api")), name)
@@ -81,4 +89,5 @@ def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])
 
 
+_wiring.connect()
 _names.offer()

@@ -6,18 +6,16 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autotrack import collector as collector_module
-from autotrack import notebook
-from autotrack.collector import active_run, collector, paused
-from autotrack.run import Run
-from autotrack.starting import run_for_late_facts, set_experiment, start_run
+from autotrack.recording import collector as collector_module
+from autotrack.recording.collector import collector, paused
+from autotrack.recording.lifecycle.start import run_for_late_facts, set_experiment, start_run
+from autotrack.recording.run import Run, active_run
 
 if TYPE_CHECKING:
-    from autotrack.reading import Reader
-    from autotrack.reproducing import Reproduction
-    from autotrack.store.diff import Diff
-    from autotrack.store.records import Record
-    from autotrack.store.runs import Runs
+    from autotrack.outputs.reproduction import Reproduction
+    from autotrack.query.diff import Diff
+    from autotrack.query.reader import Reader
+    from autotrack.query.records import Record, Runs
 
 __all__ = [
     "active_run", "autolog", "best", "configure", "diff", "finish", "get_run", "load_model", "log", "log_artifact",
@@ -159,14 +157,15 @@ def get_run(reference: str | Run = "last") -> Record:
 
 def best(metric: str, *, mode: str = "max", filter: str = "", experiment: str | None = None) -> Record:  # noqa: A002
     """The run with the best value of `metric` (its best value over all steps), `mode` "max" or "min"."""
-    from autotrack.store.analysis import best as best_of
+    from autotrack.query.analysis import place_of_best
 
-    return best_of(_reader().runs(filter, experiment=experiment, all=True), metric, mode=mode)
+    found = _reader().runs(filter, experiment=experiment, all=True)
+    return found[place_of_best(found, metric, mode)]
 
 
 def diff(a: Record | Run | str, b: Record | Run | str) -> Diff:
     """What differs between two runs: params, metrics, environment, packages, code."""
-    from autotrack.store.diff import diff as diff_of
+    from autotrack.query.diff import diff as diff_of
 
     first, second = (get_run(run) if isinstance(run, (Run, str)) else run for run in (a, b))
     return diff_of(first, second)
@@ -177,7 +176,7 @@ def reproduce(run: Record | Run | str = "last") -> Reproduction:
 
     `reproduce(run).build("folder")` builds the checkout. Nothing of the project is executed.
     """
-    from autotrack.reproducing import plan
+    from autotrack.outputs.reproduction import plan
 
     return plan(get_run(run) if isinstance(run, (Run, str)) else run, get_run)
 
@@ -198,7 +197,7 @@ _readers: dict[str, Reader] = {}
 
 
 def _reader() -> Reader:
-    from autotrack.reading import open_reader
+    from autotrack.query.reader import open_reader
 
     owner = collector()
     key = f"{owner.place.path}|{owner.settings.store}"
@@ -207,12 +206,3 @@ def _reader() -> Reader:
         _readers.clear()
         reader = _readers[key] = open_reader(owner.settings, owner.place, owner.append)
     return reader
-
-
-def _keeper_of_output(emit: Any, tell: Any) -> notebook.Keeper:
-    from autotrack.launch.console import Console
-
-    return Console(emit, tell)
-
-
-notebook.keep_output_by(_keeper_of_output)

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autotrack import _guard
-from autotrack import collector as collector_module
-from autotrack.delivery import deliver
 from autotrack.events import AnyEvent, Frame, MetricRows, Params, RunFinished, RunStarted
 from autotrack.journal.reader import Batch, journals
 from autotrack.journal.writer import JournalWriter
+from autotrack.recording import collector as collector_module
 from autotrack.settings import Place, prepare
 from autotrack.sinks.base import Sink
+from autotrack.sinks.delivery import deliver
 
 __all__ = ["Arrived", "IntegrationTestCase", "MemorySink", "SinkTestCase", "recorded_events", "recording_to"]
 
@@ -233,7 +233,7 @@ class IntegrationTestCase(ABC):
 
     def test_inside_an_open_run_it_is_a_part_of_it(self, tmp_path: Path) -> None:
         """The training joins the run that the user opened."""
-        from autotrack.starting import start_run
+        from autotrack.recording.lifecycle.start import start_run
 
         with self._installed(tmp_path) as place, start_run("mine") as run:
             self.train()

@@ -274,8 +274,8 @@ def test_a_python_that_took_no_part_is_a_python_all_the_same(cli: Cli, tmp_path:
 
 def test_packages_are_pinned_as_they_were_installed() -> None:
     """From an index, a commit, an address, conda's build, the project itself, and a folder that nobody else has."""
-    from autotrack.reproducing.requirements import requirements_of
-    from autotrack.store.facets import Section
+    from autotrack.outputs.reproduction.requirements import requirements_of
+    from autotrack.query.facets import Section
 
     class Recorded:
         environment = {  # noqa: RUF012

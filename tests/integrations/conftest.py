@@ -16,7 +16,7 @@ import pytest
 
 import autotrack
 from autotrack import events
-from autotrack.collector import collector
+from autotrack.recording.collector import collector
 
 
 @dataclass

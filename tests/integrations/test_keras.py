@@ -18,10 +18,10 @@ keras = pytest.importorskip("keras")
 import numpy as np  # noqa: E402
 
 import autotrack  # noqa: E402
-from autotrack.collector import collector  # noqa: E402
-from autotrack.content import blob_path  # noqa: E402
 from autotrack.exceptions import ConfigurationError  # noqa: E402
 from autotrack.integrations.keras import AutotrackCallback, KerasIntegration  # noqa: E402
+from autotrack.journal.blobs import blob_path  # noqa: E402
+from autotrack.recording.collector import collector  # noqa: E402
 from autotrack.testing import IntegrationTestCase  # noqa: E402
 
 X = np.random.default_rng(0).normal(size=(48, 6)).astype("float32")

@@ -13,8 +13,8 @@ import numpy as np  # noqa: E402
 
 import autotrack  # noqa: E402
 from autotrack import events  # noqa: E402
-from autotrack.collector import collector  # noqa: E402
-from autotrack.content import blob_path  # noqa: E402
+from autotrack.journal.blobs import blob_path  # noqa: E402
+from autotrack.recording.collector import collector  # noqa: E402
 
 X = np.random.default_rng(0).normal(size=(48, 6)).astype("float32")
 Y = (X.sum(axis=1) > 0).astype("int64")

@@ -28,9 +28,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import autotrack
-from autotrack.collector import collector
-from autotrack.content import blob_path
+from autotrack.journal.blobs import blob_path
 from autotrack.models import load_model
+from autotrack.recording.collector import collector
 
 
 @pytest.fixture(scope="module")
@@ -401,8 +401,8 @@ def test_data_that_the_fit_changes_is_recorded_as_it_was(autolog, only):
     LinearRegression(copy_X=False).fit(X, np.arange(6.0))
     assert not np.array_equal(X, before)
     run = only()
-    from autotrack.fingerprint import describe
     from autotrack.models.signature import read_example
+    from autotrack.recording.fingerprint import describe
 
     assert run.datasets["X"].digest == describe(before)[0]
     example = blob_path(collector().place.blobs, run.files["model/input_example.json"].digest).read_bytes()

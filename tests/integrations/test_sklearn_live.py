@@ -25,8 +25,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 import autotrack
-from autotrack.collector import collector
 from autotrack.journal.reader import journals
+from autotrack.recording.collector import collector
 
 callback = pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 

@@ -14,7 +14,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 
 import autotrack
-from autotrack.collector import active_run, collector
+from autotrack.recording.collector import collector
+from autotrack.recording.run import active_run
 
 
 @pytest.fixture

@@ -34,9 +34,9 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 import autotrack
-from autotrack.collector import collector
-from autotrack.content import blob_path
+from autotrack.journal.blobs import blob_path
 from autotrack.models import load_model
+from autotrack.recording.collector import collector
 
 X, y = load_breast_cancer(return_X_y=True)
 X, y = X[::3, :6], y[::3]

@@ -11,10 +11,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from autotrack import events
-from autotrack.collector import collector
-from autotrack.content import blob_path
 from autotrack.exceptions import UntrustedModelError
+from autotrack.journal.blobs import blob_path
 from autotrack.models import load_model
+from autotrack.recording.collector import collector
 
 xgboost = pytest.importorskip("xgboost")
 lightgbm = pytest.importorskip("lightgbm")

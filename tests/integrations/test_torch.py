@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 import autotrack
-from autotrack.collector import collector
-from autotrack.neural import loops, ownership
+from autotrack.recording.collector import collector
 from autotrack.testing import IntegrationTestCase
+from autotrack.training import ownership
+from autotrack.training.neural import loops
 
 torch: Any = pytest.importorskip("torch")
 functional: Any = torch.nn.functional

@@ -206,7 +206,7 @@ def test_a_program_that_dies_in_a_training(launch: Launch, write: Write):
         "train.py",
         """
         import os, autotrack
-        from autotrack.starting import begin_training
+        from autotrack.recording.lifecycle.start import begin_training
         training = begin_training("Net", "mine")
         training.log({"loss": 1.0})
         os.kill(os.getpid(), 9)
@@ -224,7 +224,7 @@ def test_the_ranks_of_one_training(launch: Launch, write: Write):
         "train.py",
         """
         import autotrack
-        from autotrack.starting import begin_training
+        from autotrack.recording.lifecycle.start import begin_training
         autotrack.log({"own": 1.0})
         training = begin_training("Net", "mine")
         training.log({"loss": 1.0})

@@ -108,7 +108,7 @@ def test_a_malicious_pickle_does_not_run(tmp_path):
 
     saved = save_model({"weights": 1}, allow_pickle=True)
     data = pickle.dumps(Evil())
-    from autotrack.content import bytes_digest
+    from autotrack.journal.blobs import bytes_digest
 
     meta = {**saved.meta, "files": {"model.pkl": bytes_digest(data)}}
     with pytest.raises(UntrustedModelError):

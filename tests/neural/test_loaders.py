@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import autotrack
-from autotrack.neural import loaders
+from autotrack.training.neural import loaders
 
 torch: Any = pytest.importorskip("torch")
 data: Any = torch.utils.data

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import autotrack
-from autotrack.neural import modules
+from autotrack.training.neural import modules
 
 torch: Any = pytest.importorskip("torch")
 nn: Any = torch.nn

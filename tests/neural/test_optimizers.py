@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autotrack.neural.optimizers import as_list, describe_optimizer, describe_scheduler, learning_rates
+from autotrack.training.neural.optimizers import as_list, describe_optimizer, describe_scheduler, learning_rates
 from autotrack.values import flat_params
 
 torch: Any = pytest.importorskip("torch")

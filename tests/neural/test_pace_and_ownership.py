@@ -8,7 +8,8 @@ from contextlib import suppress
 import pytest
 
 import autotrack
-from autotrack.neural import ownership, pace
+from autotrack.training import ownership
+from autotrack.training.neural import pace
 
 
 @pytest.fixture

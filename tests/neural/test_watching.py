@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import autotrack
-from autotrack.collector import collector
-from autotrack.neural import watching
-from autotrack.neural.watching import Watcher, steps_between
+from autotrack.recording.collector import collector
+from autotrack.training.neural import watching
+from autotrack.training.neural.watching import Watcher, steps_between
 
 torch: Any = pytest.importorskip("torch")
 nn: Any = torch.nn

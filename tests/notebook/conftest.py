@@ -21,8 +21,10 @@ PATIENCE = 30.0
 BEGIN = """
 import sys, warnings
 warnings.simplefilter("ignore")
-if "autotrack.collector" in sys.modules:
-    from autotrack import collector as _c, _api as _a, starting as _s, surroundings as _w, notebook as _n
+if "autotrack.recording.collector" in sys.modules:
+    from autotrack import _api as _a
+    from autotrack.recording import collector as _c, notebook as _n
+    from autotrack.recording.lifecycle import environment_capture as _w
     for _run in list(_c.collector().open_runs.values()):
         _run.finish()
     _a.autolog(disable=True)

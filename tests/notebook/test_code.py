@@ -83,7 +83,7 @@ def test_it_can_be_switched_off(notebook: Notebook, records: Records) -> None:
     """`capture={"notebook": False}` keeps no code."""
     notebook.run("import autotrack; autotrack.configure(capture={'notebook': False})")
     notebook.run("with autotrack.start_run('quiet') as run: run.log({'loss': 1.0})")
-    notebook.run("autotrack.collector.collector().background.wait(20)")
+    notebook.run("autotrack.recording.collector.collector().background.wait(20)")
     (record,) = records()
     assert not [artifact.name for artifact in record.artifacts if artifact.kind == "source"]
     assert "notebook" not in record.environment

@@ -118,6 +118,6 @@ def test_output_can_be_left_alone(notebook: Notebook, records: Records) -> None:
     """`capture={"console": False}` keeps none of it."""
     notebook.run("import autotrack; autotrack.configure(capture={'console': False})")
     notebook.run("with autotrack.start_run('quiet'): print('secretly')")
-    notebook.run("autotrack.collector.collector().background.wait(20)")
+    notebook.run("autotrack.recording.collector.collector().background.wait(20)")
     (record,) = records()
     assert record.console == ""

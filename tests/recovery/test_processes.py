@@ -391,7 +391,7 @@ def test_a_training_that_never_reads_needs_no_database(script: Any) -> None:
         import sys, autotrack
         with autotrack.start_run("r", params={"a": 1}) as run:
             run.log({"a": 1.0})
-        run._collector.background.wait(60)
+        run.collector.background.wait(60)
         print(sorted({"sqlalchemy", "pyarrow", "alembic", "pandas", "autotrack.store.engine"} & set(sys.modules)))
         """
     )

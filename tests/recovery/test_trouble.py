@@ -38,10 +38,10 @@ def test_a_full_disk_does_not_stop_a_training(tmp_path: Path) -> None:
                 for step in range(30_000):
                     run.log({"a": float(step)}, step=step)
                 run.log_params({"after": 1})
-                assert run._collector.journal.waiting > 0
+                assert run.collector.journal.waiting > 0
                 print("full", flush=True)
                 sys.stdin.readline()
-                run._collector.journal._retry_at = 0.0
+                run.collector.journal._retry_at = 0.0
                 run.log({"late": 1.0})
         """
         process = subprocess.Popen(
@@ -74,8 +74,8 @@ def test_what_was_dropped_is_named(tmp_path: Path, script: Any) -> None:
         """
         import resource, autotrack
         with autotrack.start_run("r") as run:
-            run._collector.background.wait(30)
-            journal = run._collector.journal
+            run.collector.background.wait(30)
+            journal = run.collector.journal
             journal._tail_limit = 50_000
             _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
             resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
@@ -99,7 +99,7 @@ def test_what_a_full_disk_never_took_is_named_at_the_end(script: Any) -> None:
         """
         import resource, autotrack
         with autotrack.start_run("r") as run:
-            run._collector.background.wait(30)
+            run.collector.background.wait(30)
             _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
             resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
             for step in range(10_000):
@@ -178,7 +178,7 @@ def test_a_locked_database_stops_nobody(script: Any, place: Path) -> None:
 def test_damage_is_told_in_the_capture_report(place: Path) -> None:
     """What can be read is read; the runs of that journal say that something was lost."""
     with autotrack.start_run("r") as run:
-        run._collector.background.wait(30)
+        run.collector.background.wait(30)
         for step in range(200):
             run.log({"a": float(step)}, step=step)
     (journal,) = journals(place / "journals")
@@ -228,7 +228,7 @@ def test_memory_stays_bounded_while_the_sink_is_blocked(tmp_path: Path, script: 
         points = int(sys.argv[1])
         memory = lambda: psutil.Process().memory_full_info().uss
         with autotrack.start_run("r") as run:
-            run._collector.background.wait(60)
+            run.collector.background.wait(60)
             run.log({"a": 0.0})
             before = memory()
             for step in range(points):
@@ -286,8 +286,8 @@ def test_a_sink_that_is_behind_keeps_the_journal(tmp_path: Path, script: Any, pl
     assert autotrack.get_run("last").metrics["a"].count == 1
     (journal,) = journals(place / "journals")
     blocked.unlink()
-    from autotrack.delivery import deliver
     from autotrack.settings import Place
+    from autotrack.sinks.delivery import deliver
     from autotrack.sinks.opening import open_sink
 
     assert deliver(Place(place, "test"), open_sink(f"jsonl://{blocked}/sink")).behind == []

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, create_engine, insert, text
 from autotrack.store import schema
 from autotrack.store.chunks import encode_axis, encode_values
 from autotrack.store.engine import Store, open_store
-from autotrack.store.gather import searchable
+from autotrack.store.folding.rows import searchable
 
 EPOCH = 1_763_900_000_000_000  # microseconds; a run starts a minute after the one before
 

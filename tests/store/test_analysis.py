@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 
 import autotrack
-from autotrack.collector import collector
 from autotrack.exceptions import FilterError, InvalidValueError, NotFoundError
-from autotrack.store import front, schema
-from autotrack.store.analysis import best, group_by, pareto, sense
-from autotrack.store.columns import column
-from autotrack.store.front import non_dominated
-from autotrack.store.queries import find_runs
-from autotrack.store.runs import Runs
+from autotrack.query import pareto as pareto_module
+from autotrack.query.analysis import group_by, place_of_best, sense
+from autotrack.query.columns import column
+from autotrack.query.pareto import non_dominated
+from autotrack.query.queries import find_runs
+from autotrack.query.records import Runs
+from autotrack.recording.collector import collector
+from autotrack.store import schema
 
 
 def all_of(seed: Any) -> Runs:
@@ -51,11 +52,11 @@ NUMBERS = st.sampled_from([0.0, 1.0, 2.0, 3.5, -math.inf, math.inf])
 def test_the_front_is_what_its_definition_says(width: int, rows: list[list[float]], small: int) -> None:
     """For any number of objectives, with ties, duplicates and infinities, however small the parts it is split into."""
     points = np.array(rows, dtype=float).reshape(-1, 5)[:, :width]
-    before, front._SMALL = front._SMALL, small
+    before, pareto_module._SMALL = pareto_module._SMALL, small
     try:
         assert non_dominated(points).tolist() == by_definition(points)
     finally:
-        front._SMALL = before
+        pareto_module._SMALL = before
 
 
 def test_a_hundred_thousand_points_that_are_all_on_the_front_stay() -> None:
@@ -76,7 +77,7 @@ def test_the_front_of_accuracy_and_duration(seed: Any) -> None:
         seed(name, metrics={"accuracy": accuracy}, duration=duration)
     runs = all_of(seed)
     assert names(runs.pareto({"metrics.accuracy": "max", "run.duration": "min"})) == ["slow", "twin", "quick"]
-    assert names(pareto(runs, {"accuracy": "max"})) == ["slow", "twin"]
+    assert names(runs.pareto({"accuracy": "max"})) == ["slow", "twin"]
 
 
 def test_runs_that_cannot_be_compared_are_left_out_and_counted(seed: Any) -> None:
@@ -86,7 +87,7 @@ def test_runs_that_cannot_be_compared_are_left_out_and_counted(seed: Any) -> Non
     seed("inf", metrics={"accuracy": math.inf})
     seed("some", metrics={"accuracy": 0.5})
     with pytest.warns(UserWarning, match="2 of 4 runs are left out"):
-        assert names(pareto(all_of(seed), {"metrics.accuracy": "max"})) == ["inf"]
+        assert names(all_of(seed).pareto({"metrics.accuracy": "max"})) == ["inf"]
 
 
 def test_objectives_that_make_no_sense_are_refused(seed: Any) -> None:
@@ -94,18 +95,18 @@ def test_objectives_that_make_no_sense_are_refused(seed: Any) -> None:
     seed(metrics={"accuracy": 1.0})
     runs = all_of(seed)
     with pytest.raises(InvalidValueError, match="at least one objective"):
-        pareto(runs, {})
+        runs.pareto({})
     with pytest.raises(InvalidValueError, match="'min' or 'max', not 'up'"):
-        pareto(runs, {"metrics.accuracy": "up"})
+        runs.pareto({"metrics.accuracy": "up"})
     with pytest.raises(FilterError):
-        pareto(runs, {"run.speed": "min"})
+        runs.pareto({"run.speed": "min"})
     with pytest.raises(FilterError, match="no one value"):
         column(runs, "artifacts.size")
 
 
 def test_the_front_of_no_runs_is_empty(seed: Any) -> None:
     """Nothing found is nothing to compare."""
-    assert len(pareto(all_of(seed), {"metrics.accuracy": "max", "run.duration": "min"})) == 0
+    assert len(all_of(seed).pareto({"metrics.accuracy": "max", "run.duration": "min"})) == 0
 
 
 def test_the_best_run_is_the_one_that_reached_the_best_value(seed: Any) -> None:
@@ -114,14 +115,14 @@ def test_the_best_run_is_the_one_that_reached_the_best_value(seed: Any) -> None:
     seed("steady", metrics={"val/accuracy": [0.5, 0.8, 0.9], "val/loss": [1.0, 0.5, 0.4]})
     seed("silent", metrics={"val/accuracy": math.nan})
     runs = all_of(seed)
-    assert best(runs, "val/accuracy").name == "peaked"
-    assert best(runs, "metrics.val/accuracy.last").name == "steady"
-    assert best(runs, "val/loss").name == "peaked"
-    assert best(runs, "val/loss.last", mode="max").name == "peaked"
+    assert runs[place_of_best(runs, "val/accuracy")].name == "peaked"
+    assert runs[place_of_best(runs, "metrics.val/accuracy.last")].name == "steady"
+    assert runs[place_of_best(runs, "val/loss")].name == "peaked"
+    assert runs[place_of_best(runs, "val/loss.last", mode="max")].name == "peaked"
     with pytest.raises(NotFoundError, match="none of the 3 runs"):
-        best(runs, "test/accuracy")
+        runs[place_of_best(runs, "test/accuracy")]
     with pytest.raises(InvalidValueError, match="does not tell which way"):
-        best(runs, "weight")
+        runs[place_of_best(runs, "weight")]
 
 
 @pytest.mark.parametrize(
@@ -197,9 +198,9 @@ def test_thousands_of_runs_are_judged_at_once(seed: Any) -> None:
         params = [{"run_pk": n + 1, "key": "lr", "value": repr(float(v)), "origin": "set"} for n, v in enumerate(lr)]
         connection.execute(insert(schema.params), params)
     runs_found = all_of(seed)
-    assert best(runs_found, "a", "max").name == f"r{int(accuracy.argmax())}"
+    assert runs_found[place_of_best(runs_found, "a", "max")].name == f"r{int(accuracy.argmax())}"
     expected = by_definition(np.stack([lr, -accuracy], axis=1))
-    assert names(pareto(runs_found, {"params.lr": "min", "metrics.a": "max"})) == [
+    assert names(runs_found.pareto({"params.lr": "min", "metrics.a": "max"})) == [
         f"r{place}" for place in np.flatnonzero(expected)
     ]
     groups = group_by(runs_found, "lr")

@@ -12,9 +12,9 @@ import pytest
 
 import autotrack
 from autotrack.exceptions import InvalidValueError
-from autotrack.store.diff import ABSENT, compare, diff
-from autotrack.store.queries import find_runs
-from autotrack.store.runs import Runs
+from autotrack.query.diff import ABSENT, compare, diff
+from autotrack.query.queries import find_runs
+from autotrack.query.records import Runs
 
 TRAIN = """
 import autotrack, sys

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import autotrack
-from autotrack.store.curves import Curve
-from autotrack.store.diff import diff
-from autotrack.store.queries import find_runs, get_record
-from autotrack.store.sparkline import LARGE, LINES, sparkline
+from autotrack.outputs.html.sparkline import LARGE, LINES, sparkline
+from autotrack.query.curves import Curve
+from autotrack.query.diff import diff
+from autotrack.query.queries import find_runs, get_record
 
 EVIL = '<script>alert("1")</script>'
 

@@ -19,9 +19,9 @@ from pyarrow import parquet
 
 import autotrack
 from autotrack.exceptions import ConfigurationError, InvalidValueError
-from autotrack.store.export import export_runs
-from autotrack.store.queries import find_runs
-from autotrack.store.runs import Runs
+from autotrack.outputs.export.runs import export_runs
+from autotrack.query.queries import find_runs
+from autotrack.query.records import Runs
 
 ODD = "vision/ünïcode 100% = <b>"
 
@@ -201,12 +201,12 @@ def test_no_runs_are_a_complete_export(seed: Any, tmp_path: Path, format: str) -
 
 def test_history_is_read_in_pieces_that_fit_into_memory(seed: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """With room for five points at a time, all points of all runs arrive, in order."""
-    from autotrack.store import export
+    from autotrack.outputs.export import runs as runs_module
 
     for _ in range(5):
         seed(metrics={"a": [1, 2, 3], "b": 4})
     seed()
-    monkeypatch.setattr(export, "_POINTS_AT_ONCE", 5)
+    monkeypatch.setattr(runs_module, "_POINTS_AT_ONCE", 5)
     assert export_runs(all_of(seed), tmp_path / "out").points == 20
     table = ds.dataset(tmp_path / "out" / "history", partitioning="hive").to_table()
     assert table["value"].to_pylist() == [1, 2, 3, 4] * 5

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autotrack.exceptions import FilterError, NotFoundError
-from autotrack.store.queries import find_runs, get_record
+from autotrack.query.queries import find_runs, get_record
 
 NAN, INF = math.nan, math.inf
 

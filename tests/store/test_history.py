@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from autotrack.exceptions import NotFoundError
-from autotrack.store.queries import find_runs, get_record
+from autotrack.query.queries import find_runs, get_record
 
 BOTH = pytest.mark.parametrize("seed", ["sqlite", "postgresql"], indirect=True)
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from autotrack.exceptions import FilterError, NotFoundError
-from autotrack.store.queries import find_runs, get_record
-from autotrack.store.runs import Runs
-from autotrack.store.spellings import spellings
+from autotrack.query.analysis import place_of_best
+from autotrack.query.metric_aliases import spellings
+from autotrack.query.queries import find_runs, get_record
+from autotrack.query.records import Runs
 
 BOTH = pytest.mark.parametrize("seed", ["sqlite", "postgresql"], indirect=True)
 
@@ -76,12 +77,10 @@ def test_history_and_best(three: Any) -> None:
 @BOTH
 def test_best_run_by_a_native_name(three: Any) -> None:
     """Which way is better is told by the words of the name; each run counts with its own."""
-    from autotrack.store.analysis import best
-
     runs = find_runs(three, order_by="name")
-    assert best(runs, "val_loss").name == "own"
-    assert best(runs, "eval_loss").name == "both"
-    assert best(runs, "test_acc").name == "framework"
+    assert runs[place_of_best(runs, "val_loss")].name == "own"
+    assert runs[place_of_best(runs, "eval_loss")].name == "both"
+    assert runs[place_of_best(runs, "test_acc")].name == "framework"
 
 
 @BOTH

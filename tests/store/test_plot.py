@@ -12,10 +12,10 @@ import pytest
 
 import autotrack
 from autotrack.exceptions import InvalidValueError, NotFoundError
-from autotrack.store.curves import Curve, curves_of, mean_and_spread, smoothed, with_gaps
-from autotrack.store.plot import plot_record, plot_runs
-from autotrack.store.queries import find_runs
-from autotrack.store.runs import Runs
+from autotrack.outputs.plots.curves import plot_record, plot_runs
+from autotrack.query.curves import Curve, curves_of, mean_and_spread, smoothed, with_gaps
+from autotrack.query.queries import find_runs
+from autotrack.query.records import Runs
 
 PNG = b"\x89PNG"
 

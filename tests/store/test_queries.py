@@ -12,10 +12,10 @@ from sqlalchemy import event, update
 from sqlalchemy.dialects import postgresql
 
 from autotrack.exceptions import FilterError, InvalidValueError, NotFoundError
+from autotrack.query.comparisons import Context
+from autotrack.query.filters import compile_filter, compile_order
+from autotrack.query.queries import find_runs, get_record
 from autotrack.store import schema
-from autotrack.store.comparisons import Context
-from autotrack.store.filters import compile_filter, compile_order
-from autotrack.store.queries import find_runs, get_record
 
 BOTH = pytest.mark.parametrize("seed", ["sqlite", "postgresql"], indirect=True)
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import autotrack
-from autotrack.collector import collector
+from autotrack.recording.collector import collector
 
 
 def test_a_run_is_found_by_what_it_logged(tmp_path: Path) -> None:

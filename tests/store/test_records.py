@@ -13,8 +13,8 @@ import pytest
 
 from autotrack import events
 from autotrack.exceptions import IntegrityError, InvalidValueError, NotFoundError, StoreError
-from autotrack.store.params import Params, from_json
-from autotrack.store.queries import find_runs, get_record
+from autotrack.query.params import Params, from_json
+from autotrack.query.queries import find_runs, get_record
 
 BOTH = pytest.mark.parametrize("seed", ["sqlite", "postgresql"], indirect=True)
 

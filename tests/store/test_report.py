@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import autotrack
-from autotrack.report import write_report
-from autotrack.store.queries import find_runs
-from autotrack.store.runs import Runs
-from autotrack.store.thinning import thin_out
+from autotrack.outputs.report import write_report
+from autotrack.query.downsampling import thin_out
+from autotrack.query.queries import find_runs
+from autotrack.query.records import Runs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from autotrack.exceptions import InvalidValueError, MissingDependencyError
-from autotrack.store.queries import find_runs, get_record
+from autotrack.query.queries import find_runs, get_record
 
 BOTH = pytest.mark.parametrize("seed", ["sqlite", "postgresql"], indirect=True)
 
@@ -47,7 +47,7 @@ def test_a_sequence(seed: Any, three: Any) -> None:
 
 def test_pages(seed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """More runs than are read at once are all there, each with its own facts."""
-    monkeypatch.setattr("autotrack.store.runs._PAGE", 5)
+    monkeypatch.setattr("autotrack.query.records._PAGE", 5)
     for number in range(12):
         seed(f"r{number}", params={"n": number})
     runs = find_runs(seed.store, order_by="run.started")

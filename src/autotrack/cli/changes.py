@@ -12,11 +12,11 @@ import typer
 from autotrack.cli import screen, shapes, words
 from autotrack.cli.session import Json, RunArgument, RunsArgument, UsageError, reading
 from autotrack.exceptions import StoreError
-from autotrack.naming import short_id
+from autotrack.ids import short_id
 
 if TYPE_CHECKING:
-    from autotrack.reading import Reader
-    from autotrack.store.records import Record
+    from autotrack.query.reader import Reader
+    from autotrack.query.records import Record
 
 
 def tag(
@@ -78,7 +78,7 @@ def delete(
     """
     with reading(wanted=runs) as reader:
         from autotrack.cli.run_table import table_of_runs
-        from autotrack.store.tombstones import delete_runs
+        from autotrack.store.deletion import delete_runs
 
         records = {record.id: record for record in map(reader.get, runs)}
         if not yes:
@@ -98,8 +98,8 @@ def restore(runs: RunsArgument, json: Json = False) -> None:
     RUN is an id, the beginning of one or a name, as autotrack runs --deleted lists them.
     """
     with reading(wanted=runs) as reader:
-        from autotrack.store.queries import get_record
-        from autotrack.store.tombstones import restore_runs
+        from autotrack.query.queries import get_record
+        from autotrack.store.deletion import restore_runs
 
         ids = list(dict.fromkeys(get_record(reader.store, run, deleted=True).id for run in runs))
         back = restore_runs(reader.store, ids)

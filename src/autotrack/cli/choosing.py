@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autotrack.store.records import Record
+    from autotrack.query.records import Record
 
 ENOUGH = 6  # columns of each kind, however wide the terminal is
 _CONSIDERED = 200  # runs looked at

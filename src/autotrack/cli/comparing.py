@@ -11,11 +11,11 @@ from autotrack.cli import screen, words
 from autotrack.cli.session import RUN_HELP, Json, UsageError, complete_run, reading
 from autotrack.cli.tables import Cell, Column, Table
 from autotrack.exceptions import NotFoundError
-from autotrack.naming import short_id
+from autotrack.ids import short_id
 
 if TYPE_CHECKING:
-    from autotrack.store.diff import Comparison, Values
-    from autotrack.store.records import Record
+    from autotrack.query.diff import Comparison, Values
+    from autotrack.query.records import Record
 
 _TITLES = {"run": "Run", "params": "Params", "metrics": "Metrics", "tags": "Tags", "datasets": "Data", "code": "Code"}
 _PATCH_STYLES = {"+": "green", "-": "red", "@": "cyan"}
@@ -32,8 +32,8 @@ def compare(
 ) -> None:
     """Show what differs between runs: params, metrics, data, code."""
     with reading("null" if json else None, wanted=runs or ()) as reader:
-        from autotrack.store.diff import compare as compared
-        from autotrack.store.diff import diff
+        from autotrack.query.diff import compare as compared
+        from autotrack.query.diff import diff
 
         if runs is not None and len(runs) == 1:
             raise UsageError("one run differs from nothing: name two or more, or none for the last two")
@@ -81,7 +81,7 @@ def _show(found: Comparison, *, everything: bool) -> None:
 
 def _telling(found: Comparison, section: str, rows: Mapping[str, Values]) -> Mapping[str, Values]:
     """The rows without defaults that only some of the runs have: those say again that the models are others."""
-    from autotrack.store.diff import ABSENT
+    from autotrack.query.diff import ABSENT
 
     if section != "params":
         return rows
@@ -93,7 +93,7 @@ def _telling(found: Comparison, section: str, rows: Mapping[str, Values]) -> Map
 
 
 def _differing_first(rows: Mapping[str, Values]) -> Iterator[tuple[str, Values]]:
-    from autotrack.store.diff import differs
+    from autotrack.query.diff import differs
 
     yield from ((name, values) for name, values in rows.items() if differs(values))
     yield from ((name, values) for name, values in rows.items() if not differs(values))
@@ -101,7 +101,7 @@ def _differing_first(rows: Mapping[str, Values]) -> Iterator[tuple[str, Values]]
 
 def _print_in_parts(table: Table, parts: Sequence[tuple[str, int, int]]) -> int:
     """Write the table part by part: its name, how many rows it has, how many are left out."""
-    from autotrack.cli.showing import title
+    from autotrack.cli.tables import title
 
     lines, hidden = table.lines(screen.width())
     screen.show(*lines[:2])
@@ -115,14 +115,14 @@ def _print_in_parts(table: Table, parts: Sequence[tuple[str, int, int]]) -> int:
 
 
 def _cells(name: str, values: Values) -> list[Cell]:
-    from autotrack.store.diff import differs
+    from autotrack.query.diff import differs
 
     style = "" if differs(values) else "dim"
     return [Cell(_said(name, value), style) for value in values]
 
 
 def _said(name: str, value: Any) -> str:
-    from autotrack.store.diff import ABSENT
+    from autotrack.query.diff import ABSENT
 
     if value is ABSENT:
         return "–"
@@ -134,7 +134,7 @@ def _said(name: str, value: Any) -> str:
 def _show_patch(patch: str) -> None:
     from rich.text import Text
 
-    from autotrack.cli.showing import title
+    from autotrack.cli.tables import title
 
     title("Uncommitted changes")
     if not patch:

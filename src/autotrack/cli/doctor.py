@@ -19,7 +19,7 @@ from autotrack.cli.session import Json
 from autotrack.cli.tables import Cell, Column, Table
 
 if TYPE_CHECKING:
-    from autotrack.collector import Collector
+    from autotrack.recording.collector import Collector
 
 Verdict = Literal["ok", "note", "problem"]
 
@@ -47,7 +47,7 @@ def doctor(json: Json = False) -> None:
 
     Exits with 1 if something is wrong.
     """
-    from autotrack.collector import collector
+    from autotrack.recording.collector import collector
 
     owner = collector()
     findings = [finding for look in LOOKS for finding in look(owner)]
@@ -62,7 +62,7 @@ def doctor(json: Json = False) -> None:
 
 
 def _show(findings: list[Finding]) -> None:
-    from autotrack.cli.showing import title
+    from autotrack.cli.tables import title
 
     for number, part in enumerate(dict.fromkeys(finding.part for finding in findings)):
         title(part, first=not number)

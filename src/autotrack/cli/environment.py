@@ -10,7 +10,7 @@ from autotrack.cli import words
 from autotrack.cli.tables import Cell
 
 if TYPE_CHECKING:
-    from autotrack.store.records import Record
+    from autotrack.query.records import Record
 
 FRAMEWORKS = (
     "scikit-learn", "torch", "lightning", "pytorch-lightning", "transformers", "keras", "tensorflow", "jax", "xgboost",

@@ -24,7 +24,7 @@ def export(
     if format not in ("parquet", "csv"):
         raise UsageError(f"--format is parquet or csv, not {format!r}")
     with reading("null" if json else None) as reader:
-        from autotrack.store.export import export_runs
+        from autotrack.outputs.export.runs import export_runs
 
         found = reader.runs(filter, experiment=experiment, all=all)
         kind: Literal["parquet", "csv"] = "csv" if format == "csv" else "parquet"
@@ -50,7 +50,7 @@ def report(
     It has a table, curves, trade-offs with the Pareto front, and differences.
     """
     with reading("null" if json else None) as reader:
-        from autotrack.report import write_report
+        from autotrack.outputs.report import write_report
 
         found = reader.runs(filter, experiment=experiment, all=all)
         with screen.working("writing the report") as tick:

@@ -16,7 +16,7 @@ from autotrack.cli.session import Json, RunsArgument, UsageError, reading
 from autotrack.cli.tables import Cell, Column, Table
 
 if TYPE_CHECKING:
-    from autotrack.store.records import Record
+    from autotrack.query.records import Record
 
 FEW = 20
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
@@ -146,7 +146,7 @@ def _rows(found: Sequence[Series]) -> Iterator[tuple[str, str, int, datetime.dat
 
 
 def _show_some(found: Sequence[Series]) -> None:
-    from autotrack.cli.showing import title
+    from autotrack.cli.tables import title
 
     for number, series in enumerate(found):
         count = len(series.values)

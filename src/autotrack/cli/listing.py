@@ -8,7 +8,7 @@ import typer
 
 from autotrack.cli import screen, shapes, words
 from autotrack.cli.session import AllOption, ExperimentOption, FilterArgument, FilterOption, Json, UsageError, reading
-from autotrack.naming import short_id
+from autotrack.ids import short_id
 
 SHOWN = 20
 
@@ -72,13 +72,13 @@ def best(
         raise UsageError(f"--mode is max or min, not {mode!r}")
     with reading("null" if json else None) as reader:
         from autotrack.cli.run_table import table_of_runs, values_of
-        from autotrack.store import analysis
-        from autotrack.store.fields import AGGREGATES
+        from autotrack.query import analysis
+        from autotrack.query.fields import AGGREGATES
 
         if mode is None and analysis.sense(metric) is None:
             raise UsageError(f"the name {metric!r} does not tell which way is better: --mode max or --mode min")
         among = reader.runs(filter, experiment=experiment, all=True)
-        record = analysis.best(among, metric, mode)
+        record = among[analysis.place_of_best(among, metric, mode)]
         mode = mode or analysis.sense(metric)
         plain = metric.removeprefix("metrics.")
         aggregate = plain.rpartition(".")[2]
@@ -112,10 +112,9 @@ def pareto(
     senses = dict(_objective(text) for text in objectives)
     with reading("[]" if json else None) as reader:
         from autotrack.cli.run_table import table_of_runs, values_of
-        from autotrack.store import analysis
 
         among = reader.runs(filter, experiment=experiment, all=all)
-        front = analysis.pareto(among, senses)
+        front = among.pareto(senses)
         if json:
             values = {name: values_of(front, name) for name in senses}
             screen.show_json_list(

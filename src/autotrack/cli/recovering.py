@@ -36,8 +36,8 @@ def recover(json: Json = False) -> None:
 
     Every command that reads does the same by itself; this one tells.
     """
-    from autotrack.collector import collector
-    from autotrack.reading import open_reader
+    from autotrack.query.reader import open_reader
+    from autotrack.recording.collector import collector
 
     owner = collector()
     if is_empty(owner):

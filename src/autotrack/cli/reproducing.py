@@ -13,7 +13,7 @@ from autotrack.cli.environment import FRAMEWORKS
 from autotrack.cli.session import Json, LastRunArgument, UsageError, reading, shown_path
 
 if TYPE_CHECKING:
-    from autotrack.reproducing import Built, Reproduction
+    from autotrack.outputs.reproduction import Built, Reproduction
 
 DIFFERS = 1
 FEW = 12
@@ -42,7 +42,7 @@ def reproduce(
     if requirements and (json or into is not None):
         raise UsageError("--requirements goes with neither --json nor --into")
     with reading("null" if json else None, wanted=[run] if run != "last" else ()) as reader:
-        from autotrack.reproducing import plan
+        from autotrack.outputs.reproduction import plan
 
         planned = plan(reader.get(run), reader.get)
         if requirements:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from autotrack.cli import choosing, words
 from autotrack.cli.tables import Cell, Column, Table
-from autotrack.naming import short_id
+from autotrack.ids import short_id
 
 if TYPE_CHECKING:
+    from autotrack.query.records import Record, Runs
     from autotrack.store.engine import Store
-    from autotrack.store.records import Record
-    from autotrack.store.runs import Runs
 
 STATUS_STYLES = {
     "running": "cyan", "finished": "green", "failed": "red", "crashed": "red", "killed": "yellow",
@@ -56,7 +55,7 @@ def values_of(runs: Runs | Sequence[Record], name: str) -> list[Any]:
     metric, aggregate = _metric(runs, key) if root == "metrics" else ("", "")
     if metric:
         return [getattr(record.metrics.get(metric), aggregate, None) for record in runs]
-    from autotrack.store.columns import column
+    from autotrack.query.columns import column
 
     return column(runs, f"{root}.{key}" if known else name)  # type: ignore[arg-type]
 
@@ -71,7 +70,7 @@ def _whose(runs: Iterable[Record], name: str) -> str:
 
 def _metric(runs: Iterable[Record], key: str) -> tuple[str, str]:
     """A metric that some run has, and which of its values is meant; empty where the name needs the filter's grammar."""
-    from autotrack.store.fields import AGGREGATES
+    from autotrack.query.fields import AGGREGATES
 
     stem, _, aggregate = key.rpartition(".")
     for metric, wanted in ((key, "last"), (stem, aggregate if aggregate in AGGREGATES else "")):
@@ -123,9 +122,9 @@ def last_seen(store: Store, records: Sequence[Record]) -> dict[str, datetime.dat
         return {}
     from sqlalchemy import select
 
-    from autotrack.store.facets import point_in_time
+    from autotrack.query.facets import point_in_time
+    from autotrack.store.bulk import one_of
     from autotrack.store.schema import journals, runs
-    from autotrack.store.statements import one_of
 
     query = select(runs.c.id, journals.c.last_seen).join(journals, journals.c.id == runs.c.owner)
     query = query.where(one_of(runs.c.id, running, store.engine.dialect.name), journals.c.state == "silent")
@@ -165,7 +164,7 @@ def _interesting(records: Sequence[Record], extra: Sequence[str]) -> list[tuple[
 
 
 def _without_aggregate(name: str) -> str:
-    from autotrack.store.fields import AGGREGATES
+    from autotrack.query.fields import AGGREGATES
 
     stem, _, aggregate = name.rpartition(".")
     return stem if stem.partition(".")[2] and aggregate in AGGREGATES else name

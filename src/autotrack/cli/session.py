@@ -11,11 +11,11 @@ import typer
 
 from autotrack.cli import screen
 from autotrack.exceptions import NotFoundError
-from autotrack.naming import short_id
+from autotrack.ids import short_id
 
 if TYPE_CHECKING:
-    from autotrack.collector import Collector
-    from autotrack.reading import Reader
+    from autotrack.query.reader import Reader
+    from autotrack.recording.collector import Collector
     from autotrack.settings import Place
 
 COMPLETIONS = 200
@@ -43,8 +43,8 @@ def reading(answer: str | None = None, *, wanted: Sequence[str] = ()) -> Iterato
 
     Where nothing is recorded yet, `NothingRecorded` with `answer`; `NotFoundError` if the runs `wanted` are named.
     """
-    from autotrack.collector import collector
-    from autotrack.reading import open_reader
+    from autotrack.query.reader import open_reader
+    from autotrack.recording.collector import collector
 
     owner = collector()
     if is_empty(owner):

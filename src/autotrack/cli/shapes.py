@@ -24,8 +24,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autotrack.store.facets import Summary
-    from autotrack.store.records import Record
+    from autotrack.query.facets import Summary
+    from autotrack.query.records import Record
 
 _RUN = ("id", "name", "experiment", "kind", "status", "started", "ended", "duration", "parent")
 _WHO = ("user", "host", "attempt", "deleted")

@@ -11,14 +11,14 @@ from autotrack.cli import screen, shapes, words
 from autotrack.cli.environment import environment_rows
 from autotrack.cli.history import read_series
 from autotrack.cli.session import Json, LastRunArgument, reading
-from autotrack.cli.tables import Cell, Column, Table, listed
-from autotrack.naming import short_id
+from autotrack.cli.tables import Cell, Column, Table, listed, title
+from autotrack.ids import short_id
 
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from autotrack.query.records import Record
     from autotrack.store.engine import Store
-    from autotrack.store.records import Record
 
 FEW = 12
 MANY = 40
@@ -242,16 +242,6 @@ def _wrapped(lines: Sequence[str], text: type[Text]) -> Iterator[Text]:
         said = screen.visible(" ".join(line.split()))
         folded = [said] if width is None else textwrap.wrap(said, max(width - 4, 20)) or [said]
         yield from (text(("  - " if not number else "    ") + part) for number, part in enumerate(folded))
-
-
-def title(text: str, more: str = "", *, first: bool = False) -> None:
-    """The heading of a part, with a remark on what is left out."""
-    from rich.text import Text
-
-    heading = Text(text, style="bold")
-    if more and screen.is_terminal():
-        heading.append(f"  {more}", "dim not bold")
-    screen.show(*([] if first else [""]), heading)
 
 
 def _more(count: int, few: int) -> str:

@@ -165,3 +165,13 @@ def _capped(size: int, column: Column) -> int:
 def _is_numeric(cells: Iterable[Cell]) -> bool:
     known = [cell for cell in cells if cell.text]
     return bool(known) and all(cell.number for cell in known)
+
+
+def title(text: str, more: str = "", *, first: bool = False) -> None:
+    """The heading of a part, with a remark on what is left out."""
+    from rich.text import Text
+
+    heading = Text(text, style="bold")
+    if more and screen.is_terminal():
+        heading.append(f"  {more}", "dim not bold")
+    screen.show(*([] if first else [""]), heading)

@@ -15,13 +15,13 @@ from autotrack.cli.session import Json, NothingRecorded, is_empty, reading
 from autotrack.cli.tables import Cell, Column, Table, listed
 
 if TYPE_CHECKING:
-    from autotrack.delivery import Delivered
     from autotrack.settings import Place
+    from autotrack.sinks.delivery import Delivered
 
 
 def where(json: Json = False) -> None:
     """Show where runs are recorded, why there, and how large it is."""
-    from autotrack.collector import collector
+    from autotrack.recording.collector import collector
 
     owner = collector()
     place, store = owner.place, owner.settings.store
@@ -62,7 +62,7 @@ def sync(
     """
     import time
 
-    from autotrack.collector import collector
+    from autotrack.recording.collector import collector
 
     owner = collector()
     if not owner.settings.sinks:
@@ -86,8 +86,8 @@ def sync(
 def _delivered(place: Place, url: str, deadline: float) -> Delivered:
     import time
 
-    from autotrack.delivery import Delivered, deliver
     from autotrack.exceptions import ConfigurationError
+    from autotrack.sinks.delivery import Delivered, deliver
     from autotrack.sinks.opening import open_sink, sink_name
 
     try:

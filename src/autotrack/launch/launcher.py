@@ -15,9 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autotrack import announce, job, lifecycle, naming, surroundings
 from autotrack._guard import guarded
-from autotrack.collector import collector, configure
 from autotrack.environment.redaction import redact_mapping
 from autotrack.events import Console as ConsoleEvent
 from autotrack.events import Failure, FinalStatus
@@ -27,8 +25,11 @@ from autotrack.launch.command import NOT_EXECUTABLE, NOT_FOUND, Command, Command
 from autotrack.launch.console import Console
 from autotrack.launch.relay import Relay
 from autotrack.launch.streams import Stream, open_streams, reserve_standard_descriptors
-from autotrack.run import Run, _now
-from autotrack.starting import start_run
+from autotrack.recording import messages
+from autotrack.recording.collector import collector, configure
+from autotrack.recording.lifecycle import ending, environment_capture, job, names
+from autotrack.recording.lifecycle.start import start_run
+from autotrack.recording.run import Run, _now
 
 SITE = Path(__file__).with_name("site")
 _FLUSH_EVERY = 0.5
@@ -88,7 +89,7 @@ class Launcher:
                 self.streams = open_streams()
                 relay = relay_module.start(self.streams) if self.streams else None
             run = self._open_run()
-            meeting = job.Meeting(run._collector.place.path, run.id)
+            meeting = job.Meeting(run.collector.place.path, run.id)
             with guarded("meeting the programs of the command"):
                 meeting.open()
             try:
@@ -114,16 +115,16 @@ class Launcher:
     def _open_run(self) -> Run:
         owner = collector()
         owner.open_journal()
-        surroundings.stand_for(owner, self._launched())
+        environment_capture.stand_for(owner, self._launched())
         settings, name = owner.settings, self.command.name
         return start_run(
-            self.options.name or settings.name or naming.numbered(owner.place.path, name),
+            self.options.name or settings.name or names.numbered(owner.place.path, name),
             experiment=self.options.experiment or settings.experiment or name,
             tags=self.options.tags,
             kind="job",
         )
 
-    def _launched(self, program: job.Program | None = None) -> surroundings.Launched:
+    def _launched(self, program: job.Program | None = None) -> environment_capture.Launched:
         facts = self.command.facts()
         if program is not None:
             facts |= {"python": program.python, "implementation": program.implementation}
@@ -131,7 +132,7 @@ class Launcher:
             if program.virtualenv:
                 facts["virtualenv"] = program.virtualenv
         safe, masked = redact_mapping(facts)
-        return surroundings.Launched(self.command.script, safe, tuple(masked))
+        return environment_capture.Launched(self.command.script, safe, tuple(masked))
 
     def _spawn(self, run: Run, meeting: job.Meeting) -> int:
         """Start the command with the descriptors, signals and group that it would have without us."""
@@ -157,7 +158,7 @@ class Launcher:
 
     def _environment(self, run: Run, meeting: job.Meeting) -> dict[str, str]:
         """The command's environment: this process's, with which its Pythons find the run."""
-        owner = run._collector
+        owner = run.collector
         environment = {name: value for name, value in os.environ.items() if name != "AUTOTRACK_NAME"}
         paths = [str(SITE), *filter(None, [environment.get("PYTHONPATH")])]
         return environment | {
@@ -185,12 +186,12 @@ class Launcher:
         with guarded("asking the programs of the command"):
             self._hear(run, meeting)
         outcome, code, failure = self._outcome(status, meeting)
-        owner = run._collector
-        lifecycle.wait_for_background(owner)
+        owner = run.collector
+        ending.wait_for_background(owner)
         meeting.close()
         run.finish(outcome, failure=failure, exit_code=code)
         if os.WIFSIGNALED(status):  # this process ends without further notice
-            lifecycle.Ending(owner).finish_all("finished")
+            ending.Ending(owner).finish_all("finished")
 
     def _outcome(self, status: int, meeting: job.Meeting) -> tuple[FinalStatus, int | None, Failure | None]:
         """How the command ended: by a signal, or with an exit code and perhaps an exception that a program left."""
@@ -213,7 +214,7 @@ class Launcher:
         if programs:
             with guarded("describing the command"):
                 launched = self._launched(programs[0])
-                run._collector.background.submit("the process", lambda: surroundings.describe(run, launched))
+                run.collector.background.submit("the process", lambda: environment_capture.describe(run, launched))
         for path in strangers:
             run.report("launch", f"{path} has no autotrack: what it trained was not recorded")
         if programs or strangers:
@@ -270,12 +271,12 @@ class ConsoleReader:
 
     def _tell(self, message: str) -> None:
         self._run.report("console", message)
-        announce.count_missing(self._run.id, 1)
+        messages.count_missing(self._run.id, 1)
 
 
 def _ended_by(number: int) -> FinalStatus:
     """The status that a signal means: a scheduler's way to take the machine away, or somebody's will."""
-    scheduled = any(name in os.environ for name in lifecycle.PREEMPTING)
+    scheduled = any(name in os.environ for name in ending.PREEMPTING)
     return "preempted" if scheduled and number in waiting.SCHEDULERS else "killed"
 
 

@@ -139,7 +139,7 @@ def _at_exit(process: int) -> None:
     if error is None or process != os.getpid() or hasattr(sys, "ps1") or isinstance(error, KeyboardInterrupt):
         return
     try:
-        from autotrack.job import leave_failure
+        from autotrack.recording.lifecycle.job import leave_failure
 
         leave_failure(os.environ[FOLDER], error)
     except Exception:  # noqa: BLE001 - the program has ended; nothing of ours may be its last word

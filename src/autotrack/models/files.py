@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autotrack.content import bytes_digest, copy_file, file_digest
 from autotrack.exceptions import IntegrityError, UntrustedModelError
+from autotrack.journal.blobs import bytes_digest, copy_file, file_digest
 
 Content = bytes | Path
 

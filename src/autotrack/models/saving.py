@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autotrack.content import tree_digest
 from autotrack.exceptions import InvalidValueError
+from autotrack.journal.blobs import tree_digest
 from autotrack.models.files import Asked, Content, digest_of, read, size_of
 from autotrack.models.flavors import WRITERS, flavor_of
 from autotrack.models.python import class_name

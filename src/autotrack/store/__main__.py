@@ -13,7 +13,7 @@ from pathlib import Path
 from autotrack._locks import FileLock
 from autotrack.settings import Place
 from autotrack.store.engine import open_store
-from autotrack.store.fold import fold
+from autotrack.store.folding.fold import fold
 
 
 def main(folder: str) -> None:

@@ -20,8 +20,8 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.exceptions import NotFoundError as Absent
 from obstore.store import LocalStore, from_url
 
-from autotrack import content
 from autotrack.exceptions import ConfigurationError, IntegrityError, NotFoundError, StoreError
+from autotrack.journal import blobs
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _BLOCK = 1 << 20
@@ -181,7 +181,7 @@ class Blobs:
         """Whether the file is here; in a folder it is marked, so that it is not freed before it is named."""
         if self.folder is None:
             return self.exists(digest)
-        return content.taken(self.folder / _place(digest)) is not None
+        return blobs.taken(self.folder / _place(digest)) is not None
 
     def _get(self, digest: str) -> Any:
         try:

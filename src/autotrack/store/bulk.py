@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, select, text
+from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Table, any_, bindparam, func, literal, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
@@ -122,3 +123,12 @@ def rows_in(
             statement = statement.with_for_update()
         found += connection.execute(statement).all()
     return found
+
+
+def one_of(column: Column[Any] | ColumnElement[Any], values: Iterable[Any], dialect: str) -> ColumnElement[bool]:
+    """The column has one of the values: a single bound parameter, however many they are."""
+    values = list(values)
+    if dialect == "sqlite":
+        listed = func.json_each(json.dumps(values)).table_valued("value")
+        return column.in_(select(listed.c.value))
+    return column == any_(literal(values, ARRAY(column.type)))

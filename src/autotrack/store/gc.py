@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, select, union
 
 from autotrack.store import schema
 from autotrack.store.engine import Store
-from autotrack.store.fold import fold
+from autotrack.store.folding.fold import fold
 
 GRACE = 3_600.0  # seconds for which a file may wait for the record that names it
 _WORTH_IT = 1 << 20  # bytes that are free within the database before it is rewritten

@@ -20,7 +20,7 @@ from autotrack.settings import Place, prepare
 from autotrack.store import schema
 from autotrack.store.chunks import decode_axis, decode_values
 from autotrack.store.engine import Store, open_store
-from autotrack.store.fold import fold
+from autotrack.store.folding.fold import fold
 
 START = 1_763_900_000.0
 _numbers = itertools.count()

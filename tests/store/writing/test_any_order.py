@@ -18,7 +18,7 @@ from autotrack.settings import Place, prepare
 from autotrack.store import schema
 from autotrack.store.chunks import decode_axis, decode_values
 from autotrack.store.engine import Store, open_store
-from autotrack.store.fold import fold
+from autotrack.store.folding.fold import fold
 
 Fact = tuple[str, int, str, int]  # its kind, the training it belongs to, a key, a value
 

@@ -13,7 +13,7 @@ from autotrack import events
 from autotrack.settings import Place
 from autotrack.store.blobs import Blobs
 from autotrack.store.engine import Store
-from autotrack.store.fold import fold
+from autotrack.store.folding.fold import fold
 
 Recordings = Callable[..., Any]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from autotrack import content, events
+from autotrack import events
+from autotrack.journal import blobs
 from autotrack.settings import Place
 
 Recordings = Callable[..., Any]
@@ -34,7 +35,7 @@ def test_a_checkpoint_is_one_version_from_waiting_to_being_let_go(
         if folds:
             contents.fold()
 
-    first, second = (content.put_bytes(here.blobs, data) for data in (b"1", b"2"))
+    first, second = (blobs.put_bytes(here.blobs, data) for data in (b"1", b"2"))
     emit("", False, meta={"reason": "waiting"})
     begun = journal.moment
     emit(first, True, replaces=begun)

@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 from autotrack import events
+from autotrack.journal.confirmations import confirm, notes_folder
 from autotrack.journal.reader import journals
 from autotrack.settings import Place
 from autotrack.store.engine import Store, open_store
-from autotrack.store.fold import fold
-from autotrack.store.folding import FOREIGN_KEPT, UNBORN_KEPT
+from autotrack.store.folding.fold import fold
+from autotrack.store.folding.folding import FOREIGN_KEPT, INCOMPLETE_KEPT
 
 Recordings = Callable[..., Any]
 
@@ -49,7 +50,7 @@ FOLDER = """
     import sys
     from pathlib import Path
     from autotrack.store.engine import open_store
-    from autotrack.store.fold import fold
+    from autotrack.store.folding.fold import fold
     with open_store(Path(sys.argv[1]), sys.argv[2]) as store:
         print("ready", flush=True)
         while True:
@@ -181,20 +182,19 @@ def test_a_journal_goes_when_its_writer_is_gone_and_its_cursor_stays(
 
 
 def test_a_journal_waits_for_all_its_sinks(recording: Recordings, store: Store, here: Place) -> None:
-    """As long as one sink that it owes has not confirmed, the journal stays, although the store has it."""
-    asked = []
-
-    def confirmed(journal: str, sink: str) -> bool:
-        asked.append((journal, sink))
-        return len(asked) > 1
-
-    journal = recording(sinks=["store", "jsonl:///elsewhere"])
+    """As long as one sink that it owes has not confirmed all of it, the journal stays, although the store has it."""
+    sink = "jsonl:///elsewhere"
+    journal = recording(sinks=["store", sink])
     journal.start("r")
     journal.close()
+    (reader,) = journals(here.journals)
+    end = reader.read(0).end
     assert fold(store).deleted == 0
-    assert fold(store, confirmed=confirmed).deleted == 0
-    assert fold(store, confirmed=confirmed).deleted == 1
-    assert asked == [(journal.id, "jsonl:///elsewhere")] * 2
+    notes_folder(here.path, sink).mkdir(parents=True)
+    confirm(here.path, sink, journal.id, 0)
+    assert fold(store).deleted == 0
+    confirm(here.path, sink, journal.id, end)
+    assert fold(store).deleted == 1
 
 
 def test_nothing_is_deleted_when_that_is_not_wanted(recording: Recordings, store: Store, here: Place) -> None:
@@ -360,7 +360,7 @@ def test_a_journal_that_was_never_born_is_removed_in_time(recording: Recordings,
     for folder in (young, old):
         folder.mkdir()
         (folder / "lock").touch()
-    then = time.time() - UNBORN_KEPT - 60
+    then = time.time() - INCOMPLETE_KEPT - 60
     os.utime(old, (then, then))
     fold(store)
     assert young.exists()
@@ -401,7 +401,7 @@ def test_a_disk_that_is_full_does_not_keep_readers_from_answers(
         import resource, signal
         from pathlib import Path
         from autotrack.store.engine import open_store
-        from autotrack.store.fold import fold
+        from autotrack.store.folding.fold import fold
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         store = open_store(Path({str(here.path)!r}))
         resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from autotrack import content, events
+from autotrack import events
+from autotrack.journal import blobs as blobs_module
 from autotrack.settings import Place
 from autotrack.store.blobs import Blobs
 from autotrack.store.engine import Store
@@ -23,7 +24,7 @@ LATER = -60.0  # a grace that makes all that lies here old enough
 
 def test_a_file_that_nothing_names_is_freed_in_time(store: Store, here: Place) -> None:
     """Not while the record that names it may still come; a dry run only says what would go."""
-    digest = content.put_bytes(here.blobs, b"x" * 100)
+    digest = blobs_module.put_bytes(here.blobs, b"x" * 100)
     assert collect_garbage(store).blobs == 0
     assert collect_garbage(store, dry_run=True, grace=LATER).freed_bytes == 100
     assert store.blobs.exists(digest)
@@ -38,16 +39,16 @@ def test_an_old_file_that_is_put_again_is_young_again(
     """A training finds that its bytes are there: they stay until its record is folded."""
     source = tmp_path / "source"
     source.write_bytes(b"x")
-    digest = content.put_bytes(here.blobs, b"x")
-    old = content.blob_path(here.blobs, digest).stat().st_mtime_ns
-    os.utime(content.blob_path(here.blobs, digest), ns=(old - 10**12, old - 10**12))
+    digest = blobs_module.put_bytes(here.blobs, b"x")
+    old = blobs_module.blob_path(here.blobs, digest).stat().st_mtime_ns
+    os.utime(blobs_module.blob_path(here.blobs, digest), ns=(old - 10**12, old - 10**12))
     if put == "store":
         assert store.blobs.put(b"x") == digest
     elif put == "bytes":
-        assert content.put_bytes(here.blobs, b"x") == digest
+        assert blobs_module.put_bytes(here.blobs, b"x") == digest
     else:
-        assert content.put_file(here.blobs, source) == (digest, 1)
-    assert content.blob_path(here.blobs, digest).stat().st_mtime_ns >= old
+        assert blobs_module.put_file(here.blobs, source) == (digest, 1)
+    assert blobs_module.blob_path(here.blobs, digest).stat().st_mtime_ns >= old
     assert collect_garbage(store).blobs == 0
     journal = recording()
     journal.start("r")
@@ -63,16 +64,16 @@ def test_a_file_that_is_put_in_the_moment_it_is_freed_stays(here: Place, monkeyp
     rename = Path.rename
 
     def taken_before(path: Path, target: Path) -> Path:
-        content.put_bytes(here.blobs, b"x")
+        blobs_module.put_bytes(here.blobs, b"x")
         return rename(path, target)
 
     def taken_after(path: Path, target: Path) -> Path:
         found = rename(path, target)
-        content.put_bytes(here.blobs, b"x")
+        blobs_module.put_bytes(here.blobs, b"x")
         return found
 
     for moment in (taken_before, taken_after):
-        os.utime(content.blob_path(here.blobs, digest), (1, 1))
+        os.utime(blobs_module.blob_path(here.blobs, digest), (1, 1))
         with monkeypatch.context() as patch:
             patch.setattr(Path, "rename", moment)
             blobs.delete([digest])

@@ -1,0 +1,77 @@
+"""Hands the rooms below what they call in the rooms above; nothing of it is loaded before it is called."""
+
+from __future__ import annotations
+
+from autotrack import _upcalls
+
+TYPE_CHECKING = False  # every program that imports autotrack loads this module
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from autotrack.launch.console import Console
+    from autotrack.training.neural.loops import Watching
+
+
+def connect() -> None:
+    """Fill `_upcalls`; called once, by `import autotrack`."""
+    for call in (
+        record_html, runs_html, comparison_html, run_card, plot_record, plot_runs, watch, keep_output,
+    ):  # fmt: skip
+        setattr(_upcalls, call.__name__, call)
+
+
+def record_html(record: Any) -> str:
+    """What a notebook shows of a record."""
+    from autotrack.outputs.html import records
+
+    return records.record_html(record)
+
+
+def runs_html(runs: Any) -> str:
+    """What a notebook shows of many runs."""
+    from autotrack.outputs.html import records
+
+    return records.runs_html(runs)
+
+
+def comparison_html(comparison: Any) -> str:
+    """What a notebook shows of runs side by side."""
+    from autotrack.outputs.html import comparison as side_by_side
+
+    return side_by_side.comparison_html(comparison)
+
+
+def run_card(*facts: Any) -> str:
+    """What a notebook shows of an open run."""
+    from autotrack.outputs.html import markup
+
+    return markup.run_card(*facts)
+
+
+def plot_record(record: Any, *args: Any, **options: Any) -> Any:
+    """Draw the curves of one run."""
+    from autotrack.outputs.plots import curves
+
+    return curves.plot_record(record, *args, **options)
+
+
+def plot_runs(runs: Any, *args: Any, **options: Any) -> Any:
+    """Draw the curves of many runs."""
+    from autotrack.outputs.plots import curves
+
+    return curves.plot_runs(runs, *args, **options)
+
+
+def watch(run: Any, model: Any, optimizer: Any, every: int | None) -> Watching:
+    """Watch a torch model while it trains."""
+    from autotrack.training.neural import loops
+
+    return loops.watch(run, model, optimizer, every)
+
+
+def keep_output(emit: Callable[[Any, str], None], report: Callable[[str], None]) -> Console:
+    """Keep what a notebook's cells print, as what a launched program prints is kept."""
+    from autotrack.launch.console import Console
+
+    return Console(emit, report)

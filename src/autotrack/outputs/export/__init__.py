@@ -1,0 +1,1 @@
+"""Runs and their histories as files for other programs."""

@@ -1,0 +1,1 @@
+"""Curves of metrics, drawn by matplotlib."""

@@ -1,0 +1,220 @@
+"""What the page knows: runs, their facts, and their curves, no larger than a screen can show."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from autotrack.outputs.report.encoding import plain, point
+from autotrack.query.analysis import LESS_IS_BETTER, MORE_IS_BETTER, sense
+from autotrack.query.curves import Curve, curves_of
+from autotrack.query.diff import facts_of, patch_of
+from autotrack.query.downsampling import thin_out
+from autotrack.query.groups import identity
+
+if TYPE_CHECKING:
+    from autotrack.query.records import Record, Runs
+
+Progress = Callable[[int, int], None]
+
+MOST_RUNS = 2_000
+_POINTS_PER_CURVE = 400
+_POINTS = 400_000
+_PARAMS_PER_RUN = 400
+_METRICS = 200
+_PATCH_CHARACTERS = 200_000
+_PARAMS_SHOWN = 6
+_METRICS_SHOWN = 5
+_CHARTS_SHOWN = 4
+_POINTS_AT_ONCE = 4_000_000
+_CONTEXT = {"datasets": "Data", "code": "Code", "packages": "Packages", "environment": "Environment"}
+_ROLE_ORDER = ("val", "test", "eval", "train")
+
+
+@dataclass
+class Content:
+    """The content of a page, put together step by step; `notes` say what was left out."""
+
+    runs: Runs
+    progress: Progress | None = None
+    notes: list[str] = field(default_factory=list)
+    _shared: dict[str, int] = field(default_factory=dict)
+    _shared_items: list[Any] = field(default_factory=list)
+
+    def build(self) -> dict[str, Any]:
+        """The whole content as plain data."""
+        if len(self.runs) > MOST_RUNS:
+            self.notes.append(f"The first {MOST_RUNS} of {len(self.runs)} runs are on this page.")
+            self.runs = self.runs[:MOST_RUNS]
+        runs = [self._run(record) for record in self._counted(self.runs)]
+        metrics = self._metrics(runs)
+        curves = dict(self._curves(metrics, sum(len(run["metrics"]) for run in runs)))
+        return {
+            "made": time.time(),
+            "runs": runs,
+            "shared": self._shared_items,
+            "curves": curves,
+            "columns": _columns(runs, metrics, curves),
+            "words": {"min": LESS_IS_BETTER, "max": MORE_IS_BETTER},
+            "notes": self.notes,
+        }
+
+    def _counted(self, records: Sequence[Record]) -> Iterator[Record]:
+        for number, record in enumerate(records):
+            if self.progress is not None:
+                self.progress(number, len(records))
+            yield record
+        if self.progress is not None:
+            self.progress(len(records), len(records))
+
+    def _run(self, record: Record) -> dict[str, Any]:
+        facts = facts_of(record)
+        params = {key: plain(value) for key, value in list(facts["params"].items())[:_PARAMS_PER_RUN]}
+        left = len(facts["params"]) - len(params)
+        if left > 0:
+            self.notes.append(f"{record.name}: {left} of its {len(facts['params'])} params are not on this page.")
+        patch = patch_of(record)
+        if len(patch) > _PATCH_CHARACTERS:
+            patch = patch[:_PATCH_CHARACTERS] + "\n… (the rest is not on this page)"
+        return {
+            "id": record.id,
+            "name": record.name,
+            "experiment": record.experiment,
+            "kind": record.kind,
+            "status": record.status,
+            "started": None if record.started is None else record.started.timestamp(),
+            "duration": record.duration,
+            "user": record.user,
+            "host": record.host,
+            "params": params,
+            "origins": [key for key in params if record.params.origin(key) != "set"],
+            "metrics": {key: _summary(found) for key, found in record.metrics.items()},
+            "tags": plain(record.tags),
+            "context": {title: self._share(plain(facts[name])) for name, title in _CONTEXT.items() if facts[name]},
+            "patch": self._share(patch) if patch else None,
+        }
+
+    def _share(self, item: Any) -> int:
+        """The place of an item that many runs may have in common; it is on the page once."""
+        key = repr(item)
+        if key not in self._shared:
+            self._shared[key] = len(self._shared_items)
+            self._shared_items.append(item)
+        return self._shared[key]
+
+    def _metrics(self, runs: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The metrics on the page: those of most runs first, those of the machine last."""
+        counts = Counter(key for run in runs for key in run["metrics"])
+        order = sorted(counts, key=lambda key: (key.startswith("system/"), -counts[key], _role(key), key))
+        if len(order) > _METRICS:
+            self.notes.append(f"{_METRICS} of {len(order)} metrics are on this page.")
+        return order[:_METRICS]
+
+    def _curves(self, metrics: Sequence[str], wanted: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        limit = max(40, min(_POINTS_PER_CURVE, _POINTS // max(1, wanted)))
+        thinned = 0
+        for metric in metrics:
+            curves = [_curve(curve, limit) for curve in self._history(metric)]
+            thinned += sum(len(curve["value"]) < curve["count"] for curve in curves)
+            yield metric, curves
+        if thinned:
+            self.notes.append(
+                f"{thinned} curves have more than {limit} points: of each stretch the lowest and the highest value"
+                " are shown, and every gap; the figures in the tables are those of all points."
+            )
+
+    def _history(self, metric: str) -> Iterator[Curve]:
+        """The curves of one metric; few enough at a time to be held in memory."""
+        batch: list[int] = []
+        points = 0
+        for place, record in enumerate(self.runs):
+            if metric in record.metrics:
+                batch.append(place)
+                points += record.metrics[metric].count
+            if points > _POINTS_AT_ONCE:
+                yield from self._read(metric, batch)
+                batch, points = [], 0
+        if batch:
+            yield from self._read(metric, batch)
+
+    def _read(self, metric: str, places: Sequence[int]) -> Iterator[Curve]:
+        for curve in curves_of(self.runs.take(places), [metric])[metric]:
+            yield replace(curve, run=places[curve.run])
+
+
+def _summary(found: Any) -> dict[str, Any]:
+    return {**{name: plain(getattr(found, name)) for name in ("last", "min", "max")}, "count": found.count}
+
+
+def _curve(curve: Curve, limit: int) -> dict[str, Any]:
+    kept = thin_out(curve.values, limit)
+    return {
+        "run": curve.run,
+        "count": len(curve.values),
+        "step": curve.steps[kept].astype(int).tolist(),
+        "time": [round(seconds, 3) for seconds in curve.times[kept].tolist()],
+        "value": [point(value) for value in curve.values[kept].tolist()],
+    }
+
+
+def _columns(
+    runs: Sequence[Mapping[str, Any]], metrics: Sequence[str], curves: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> dict[str, Any]:
+    """Which columns, charts and axes there are, and which are shown at first."""
+    params = _keys(run["params"] for run in runs)
+    chosen = [key for key in params if not all(key in run["origins"] for run in runs if key in run["params"])]
+    differing = [key for key in params if len({identity(run["params"].get(key)) for run in runs}) > 1]
+    first = [key for key in differing if key in chosen] or differing or chosen
+    own = [key for key in metrics if not key.startswith("system/")]
+    lines = [key for key in own if any(curve["count"] > 1 for curve in curves[key])]
+    return {
+        "color": _telling(first, runs, _main(own)),
+        "params": [*differing, *(key for key in params if key not in set(differing))],
+        "metrics": list(metrics),
+        "tags": _keys(run["tags"] for run in runs),
+        "differing": [*first, *(key for key in differing if key not in set(first))],
+        "shown": [
+            *(f"params.{key}" for key in first[:_PARAMS_SHOWN]),
+            *(f"metrics.{key}" for key in own[:_METRICS_SHOWN]),
+        ],
+        "charts": [*lines, *(key for key in own if key not in set(lines))][:_CHARTS_SHOWN],
+        "tradeoff": ["run.duration", f"metrics.{_main(own) or next(iter(metrics), '')}"],
+    }
+
+
+def _main(metrics: Sequence[str]) -> str | None:
+    """The metric that runs are judged by: a score if there is one."""
+    ranked = sorted(metrics, key=lambda key: ("max", "min", None).index(sense(key)))
+    return ranked[0] if ranked else None
+
+
+def _telling(params: Sequence[str], runs: Sequence[Mapping[str, Any]], metric: str | None) -> str:
+    """The param whose values tell the runs best apart in a metric, by the share of its variance between the groups.
+
+    It has at most twelve values, each in two runs on average; "" if there is none.
+    """
+    scores: dict[str, float] = {}
+    for key in params:
+        groups: dict[Any, list[float]] = {}
+        for run in runs:
+            last = run["metrics"].get(metric, {}).get("last")
+            if isinstance(last, int | float):
+                groups.setdefault(identity(run["params"].get(key)), []).append(last)
+        values = [value for group in groups.values() for value in group]
+        if 2 <= len(groups) <= min(12, len(values) // 2):
+            mean = sum(values) / len(values)
+            between = sum(len(group) * (sum(group) / len(group) - mean) ** 2 for group in groups.values())
+            scores[key] = between / (sum((value - mean) ** 2 for value in values) or 1.0)
+    return max(scores, key=scores.__getitem__, default="")
+
+
+def _role(metric: str) -> int:
+    role = metric.partition("/")[0]
+    return _ROLE_ORDER.index(role) if role in _ROLE_ORDER else len(_ROLE_ORDER)
+
+
+def _keys(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(key for mapping in mappings for key in mapping))

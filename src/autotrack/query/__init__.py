@@ -1,0 +1,1 @@
+"""The read side: the filter language, records, histories, groups, differences."""

@@ -1,0 +1,132 @@
+"""Metrics as curves: what charts and reports are drawn from."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from autotrack.query.columns import column
+from autotrack.query.history import read_history
+from autotrack.query.selection import Selection
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One metric of one run, in the order in which it was logged; all arrays have shape (points,).
+
+    `run` is the run's place among the runs that were asked for. `times` are seconds since the run's start.
+    """
+
+    run: int
+    steps: Floats
+    times: Floats
+    values: Floats
+
+    def along(self, axis: str) -> Floats:
+        """The horizontal coordinates: "step" or "time"."""
+        return self.times if axis == "time" else self.steps
+
+
+def curves_of(runs: Selection, metrics: Sequence[str]) -> dict[str, list[Curve]]:
+    """The curves of each metric, in the order of the runs; `NotFoundError` for a metric that none of them has."""
+    found: dict[str, list[Curve]] = {metric: [] for metric in metrics}
+    if not metrics or not len(runs):
+        return found
+    table = read_history(runs.store, runs.pks, metrics).combine_chunks()
+    run_codes, metric_codes = (_codes(table, name) for name in ("run_id", "metric"))
+    steps = table["step"].to_numpy().astype(np.float64)
+    times = table["time"].cast(pa.int64()).to_numpy() / 1e6
+    values = table["value"].to_numpy().astype(np.float64)
+    starts = column(runs, "run.started")
+    changes = np.flatnonzero((np.diff(run_codes) != 0) | (np.diff(metric_codes) != 0)) + 1
+    for begin, end in itertools.pairwise([0, *changes.tolist(), len(values)]):
+        if begin < end:
+            run, here = int(run_codes[begin]), slice(begin, end)
+            start = starts[run].timestamp() if starts[run] else float(times[begin])
+            curve = Curve(run, steps[here], times[here] - start, values[here])
+            found[metrics[int(metric_codes[begin])]].append(curve)
+    return found
+
+
+def _codes(table: pa.Table, name: str) -> npt.NDArray[np.int32]:
+    """What a dictionary column refers to: the places of runs, or of metrics, among those asked for."""
+    codes: npt.NDArray[np.int32] = table[name].chunk(0).indices.to_numpy() if len(table) else np.empty(0, np.int32)
+    return codes
+
+
+def with_gaps(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """The line to draw: nothing where a value is NaN or infinite, and no stroke back where x goes back (a resume)."""
+    y = np.where(np.isfinite(y), y, np.nan)
+    back = np.flatnonzero(np.diff(x) < 0) + 1
+    return np.insert(x, back, x[back]), np.insert(y, back, np.nan)
+
+
+def lonely(x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
+    """Which points of a line with gaps have no neighbour, so that only a dot can show them."""
+    there = np.isfinite(y)
+    before = np.concatenate([[False], there[:-1]])
+    after = np.concatenate([there[1:], [False]])
+    return np.asarray(there & ~before & ~after, dtype=np.bool_)
+
+
+def smoothed(values: Floats, weight: float) -> Floats:
+    """Exponential moving average without the bias of its start; NaN and infinities stay and do not count.
+
+    `weight` in [0, 1) is that of the past. The correction is that of Adam (Kingma and Ba, 2015, section 3).
+    """
+    if not 0 <= weight < 1:
+        raise ValueError(f"smooth must be at least 0 and below 1, not {weight!r}")
+    result = values.copy()
+    total = share = 0.0
+    for index in np.flatnonzero(np.isfinite(values)):
+        total = weight * total + (1 - weight) * values[index]
+        share = weight * share + (1 - weight)
+        result[index] = total / share
+    return result
+
+
+def mean_and_spread(curves: Sequence[Curve], axis: str, points: int = 400) -> tuple[Floats, Floats, Floats]:
+    """Mean and sample standard deviation of several curves over a common axis: x, mean, std.
+
+    Runs that have the same steps are averaged point by point. Others are put on a common grid, each read between
+    its own points by linear interpolation and left out beyond its ends; never across a gap.
+    """
+    lines = [_ordered(curve.along(axis), curve.values) for curve in curves if len(curve.values)]
+    first = lines[0][0]
+    alike = all(len(x) == len(first) and np.array_equal(x, first) for x, _ in lines)
+    grid = first if alike else _grid([x for x, _ in lines], points)
+    rows = np.stack([y if alike else _read_at(grid, x, y) for x, y in lines])
+    count = np.isfinite(rows).sum(axis=0)
+    total = np.where(np.isfinite(rows), rows, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = total.sum(axis=0) / count
+        squares = (np.where(np.isfinite(rows), rows - mean, 0.0) ** 2).sum(axis=0)
+        spread = np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1)), 0.0)
+    return grid, np.where(count > 0, mean, np.nan), spread
+
+
+def _ordered(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Ordered by x, the latest value of each; an infinity is a gap like a NaN."""
+    order = np.argsort(x, kind="stable")
+    x, y = x[order], np.where(np.isfinite(y), y, np.nan)[order]
+    latest = np.append(x[1:] != x[:-1], True)
+    return x[latest], y[latest]
+
+
+def _grid(axes: Sequence[Floats], points: int) -> Floats:
+    union = np.unique(np.concatenate(axes))
+    return union if len(union) <= points else np.linspace(union[0], union[-1], points)
+
+
+def _read_at(grid: Floats, x: Floats, y: Floats) -> Floats:
+    """Linear interpolation; NaN beyond the ends, and between points of which one is NaN."""
+    read = np.interp(grid, x, y, left=np.nan, right=np.nan)
+    return np.asarray(read, dtype=np.float64)

@@ -1,0 +1,380 @@
+"""Runs as they were recorded: what readers hold. A `Record` is one run, `Runs` are many."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+from autotrack import _upcalls, events
+from autotrack.exceptions import NotFoundError, StoreError
+from autotrack.ids import short_id
+from autotrack.query.facets import (
+    Attempt,
+    Dataset,
+    Evaluation,
+    Named,
+    Note,
+    ReportLine,
+    Section,
+    Summary,
+    TrainingInfo,
+    missing,
+    moment,
+    point_in_time,
+)
+from autotrack.query.files import Artifact, Media, Model, artifacts_of, media_of, model_of
+from autotrack.query.metric_aliases import ByMetric
+from autotrack.query.pages import Page, children_of
+from autotrack.query.params import Params
+from autotrack.query.selection import Selection
+from autotrack.store import schema
+from autotrack.values import checked_key, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+    from sqlalchemy import Row, Table
+
+    from autotrack.query.groups import Groups
+    from autotrack.store.blobs import Blobs
+    from autotrack.store.engine import Store
+
+_PAGE = 1000  # runs whose facts are read at once
+
+Emit = Callable[[events.Event], None]
+
+
+@dataclass(eq=False, repr=False)
+class Record:
+    """A run, finished or live, as it was when somebody asked.
+
+    Times are in UTC; `ended` and `duration` (seconds) are None before they are known, `started` until the start was
+    seen. `status` is running, finished, failed, killed, crashed or preempted. `parent` is a run's id, `child_count`
+    counts the runs below this one. Everything else is read from the store when it is first looked at.
+    """
+
+    id: str
+    name: str
+    experiment: str
+    kind: str
+    status: str
+    started: datetime | None
+    ended: datetime | None
+    duration: float | None
+    parent: str | None
+    user: str
+    host: str
+    pid: int
+    attempt: int
+    exit_code: int | None
+    failure_type: str | None
+    failure_message: str | None
+    traceback: str | None
+    last_event: datetime
+    deleted: datetime | None
+    child_count: int
+    _page: Page
+    _pk: int
+    _emit: Emit | None = field(default=None)
+
+    @classmethod
+    def of(cls, row: Row[Any], page: Page, emit: Emit | None = None) -> Record:
+        """The record of a row that `Page.runs` gave."""
+        return cls(
+            row.id, row.name, row.experiment, row.kind, row.status, moment(row.started), moment(row.ended),
+            row.duration, row.parent, row.user, row.host, row.pid, row.attempt, row.exit_code,
+            row.failure_type, row.failure_message, row.traceback, point_in_time(row.last_event), moment(row.deleted),
+            row.children, page, row.pk, emit,
+        )  # fmt: skip
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Record {self.name} ({short_id(self.id)}) {self.status}>"
+
+    def _repr_html_(self) -> str:
+        return _upcalls.record_html(self)
+
+    @cached_property
+    def params(self) -> Params:
+        """Parameters by flat dotted key, typed; those that the user set come first."""
+        return Params.of(self._rows(schema.params))
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Summary]:
+        """Each metric in short, those of the system last; the whole of it is in `history`.
+
+        Found by native names, too: `metrics["val_loss"]` is `val/loss`, unless there is a metric of just that name.
+        """
+        rows = sorted(self._rows(schema.metrics), key=lambda row: (row.key.startswith("system/"), row.key))
+        return ByMetric({row.key: Summary.of(row) for row in rows})
+
+    @cached_property
+    def tags(self) -> dict[str, str]:
+        """Tags by key."""
+        return {row.key: row.value for row in self._rows(schema.tags)}
+
+    @cached_property
+    def notes(self) -> list[Note]:
+        """Remarks, oldest first."""
+        return [Note.of(row) for row in self._rows(schema.notes)]
+
+    @cached_property
+    def environment(self) -> dict[str, Section]:
+        """The sections of the context by name (git, packages, hardware, process, …), as the latest attempt saw them."""
+        return {row.name: Section.of(row) for row in self._rows(schema.sections)}
+
+    @property
+    def git(self) -> Section:
+        """Commit, branch, remote and state of the code; empty where there was none."""
+        return self.environment.get("git") or Section({})
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The installed packages and their versions."""
+        return dict(self.environment.get("packages") or {})
+
+    @cached_property
+    def _all_artifacts(self) -> list[Artifact]:
+        return artifacts_of(self._rows(schema.artifacts), self._blobs)
+
+    @cached_property
+    def artifacts(self) -> Named[Artifact]:
+        """The files of the run by name, of each the latest version: `record.artifacts["report.html"].read()`."""
+        latest = {artifact.name: artifact for artifact in self._all_artifacts}
+        return Named(latest[name] for name in sorted(latest))
+
+    def artifact_versions(self, name: str) -> list[Artifact]:
+        """All files of that name, oldest first; `NotFoundError` if there is none."""
+        found = [artifact for artifact in self._all_artifacts if artifact.name == name]
+        if not found:
+            raise missing(name, (artifact.name for artifact in self.artifacts))
+        return found
+
+    @cached_property
+    def media(self) -> list[Media]:
+        """What was logged to be looked at, by key and step."""
+        return [media_of(row, self._blobs) for row in self._rows(schema.media)]
+
+    @cached_property
+    def models(self) -> Named[Model]:
+        """Saved models, oldest first."""
+        return Named(model_of(row, self.artifacts) for row in self._rows(schema.models))
+
+    @cached_property
+    def datasets(self) -> Named[Dataset]:
+        """The data that went in."""
+        return Named(Dataset.of(row) for row in self._rows(schema.datasets))
+
+    @cached_property
+    def evaluations(self) -> Named[Evaluation]:
+        """Results that are small tables: confusion matrices, curves, scores per class."""
+        return Named(Evaluation.of(row) for row in self._rows(schema.evaluations))
+
+    @cached_property
+    def capture_report(self) -> list[ReportLine]:
+        """What was not captured, and notable facts about how the rest was, line by line."""
+        return [ReportLine.of(row) for row in self._rows(schema.reports)]
+
+    @cached_property
+    def attempts(self) -> list[Attempt]:
+        """The attempts, first to last: one, unless the run was resumed."""
+        return [Attempt.of(row, self._attempt_status(row)) for row in self._rows(schema.attempts)]
+
+    def _attempt_status(self, row: Row[Any]) -> str:
+        """An attempt that never ended is over when a later one began; the latest has the run's status."""
+        if row.status != "running":
+            return str(row.status)
+        return "crashed" if row.attempt < self.attempt else self.status
+
+    @cached_property
+    def trainings(self) -> list[TrainingInfo]:
+        """The trainings inside the run."""
+        return [TrainingInfo.of(row) for row in self._rows(schema.trainings)]
+
+    @cached_property
+    def console(self) -> str:
+        """What the program wrote, where that was captured."""
+        return "".join(row.text for row in self._rows(schema.console))
+
+    def children(self) -> Runs:
+        """The runs directly below this one, oldest first."""
+        return Runs(self._page.store, children_of(self._page.store, self.id), emit=self._emit)
+
+    def history(self, metrics: str | Iterable[str] | None = None) -> pd.DataFrame:
+        """Every point of the metrics (all by default); columns as in `Runs.history`."""
+        return self._alone().history(metrics)
+
+    def history_arrow(self, metrics: str | Iterable[str] | None = None) -> pa.Table:
+        """As `history`, as an Arrow table."""
+        return self._alone().history_arrow(metrics)
+
+    def plot(self, *args: Any, **options: Any) -> Any:
+        """Draw the run's curves with matplotlib."""
+        return _upcalls.plot_record(self, *args, **options)
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags, as text; None removes one."""
+        values = {checked_key(key): None if value is None else str(plain(value)) for key, value in tags.items()}
+        self._append(events.Tags(run=self.id, time=time.time(), values=values))
+        for key, value in values.items():
+            if value is None:
+                self.tags.pop(key, None)
+            else:
+                self.tags[key] = value
+
+    def note(self, text: str) -> None:
+        """Add a remark, in Markdown."""
+        note = events.Note(run=self.id, time=time.time(), text=str(text), user=_user_name())
+        self._append(note)
+        self.notes.append(Note(note.text, note.user, point_in_time(round(note.time * 1e6))))
+
+    def rename(self, name: str) -> None:
+        """Give the run another name; its id stays."""
+        self._append(events.RunRenamed(run=self.id, time=time.time(), name=checked_key(name)))
+        self.name = name
+
+    def _append(self, event: events.Event) -> None:
+        if self._emit is None:
+            raise StoreError(f"{self!r} was opened for reading only: get it from autotrack.get_run or autotrack.runs")
+        self._emit(event)
+
+    def _rows(self, table: Table) -> list[Row[Any]]:
+        return self._page.rows(table).get(self._pk, [])
+
+    def _blobs(self) -> Blobs:
+        return self._page.store.blobs
+
+    def _alone(self) -> Runs:
+        return Runs(self._page.store, [self._pk], emit=self._emit)
+
+
+class Runs(Selection, Sequence[Record]):
+    """Runs in the order in which they were asked for.
+
+    Knows which runs these are and reads what is looked at, for up to a thousand neighbours at once. It stays a
+    list of the same runs; what is read of them is as of the first look.
+    """
+
+    def __init__(self, store: Store, pks: Sequence[int], *, emit: Emit | None = None) -> None:
+        super().__init__(store, pks)
+        self._emit = emit
+        self._pages: dict[int, Page] = {}
+        self._records: dict[int, Record] = {}
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> Runs: ...
+    def __getitem__(self, index: int | slice) -> Record | Runs:
+        if isinstance(index, slice):
+            return Runs(self.store, self.pks[index], emit=self._emit)
+        return self._record(range(len(self.pks))[index])
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self._record(index) for index in range(len(self.pks)))
+
+    def __repr__(self) -> str:
+        names = ", ".join(record.name for record in self[:5])
+        more = ", …" if len(self) > 5 else ""
+        return f"<{len(self)} runs: {names}{more}>" if self.pks else "<0 runs>"
+
+    def _repr_html_(self) -> str:
+        return _upcalls.runs_html(self)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the runs."""
+        from autotrack.query.frames import ids_of
+
+        return ids_of(self.store, self.pks)
+
+    def take(self, indices: Iterable[int]) -> Runs:
+        """The runs at these places."""
+        return Runs(self.store, [self.pks[index] for index in indices], emit=self._emit)
+
+    def to_arrow(self, aggregates: Sequence[str] = ("last",)) -> pa.Table:
+        """One row per run: `run.id`, `run.name`, …, `params.lr`, `metrics.val/loss`, `tags.team`.
+
+        Metrics are their last value; with several `aggregates` (last, first, min, max, count) each has a column, as
+        in `metrics.val/loss.min`. A column whose values differ in type is text.
+        """
+        from autotrack.query.frames import to_arrow
+
+        return to_arrow(self.store, self.pks, aggregates)
+
+    def to_pandas(self, aggregates: Sequence[str] = ("last",)) -> pd.DataFrame:
+        """As `to_arrow`, as a pandas DataFrame; columns of mixed types hold the values as they were logged."""
+        from autotrack.query.frames import to_pandas
+
+        return to_pandas(self.store, self.pks, aggregates)
+
+    def to_polars(self, aggregates: Sequence[str] = ("last",)) -> pl.DataFrame:
+        """As `to_arrow`, as a polars DataFrame."""
+        from autotrack.query.frames import to_polars
+
+        return to_polars(self.store, self.pks, aggregates)
+
+    def history(self, metrics: str | Iterable[str] | None = None) -> pd.DataFrame:
+        """Every point of the metrics (all by default) as a pandas DataFrame.
+
+        Columns: `run_id` and `metric` (categories), `step` (int64), `time` (UTC), `value` (int64 if all are ints,
+        else float64, NaN included). Runs come in their order, metrics as asked for, points as they were logged.
+        `NotFoundError` for a metric that none of the runs has.
+        """
+        from autotrack.query.frames import as_pandas
+
+        return as_pandas(self.history_arrow(metrics), "history")
+
+    def history_arrow(self, metrics: str | Iterable[str] | None = None) -> pa.Table:
+        """As `history`, as an Arrow table with `run_id` and `metric` as dictionaries."""
+        from autotrack.query.history import read_history
+
+        return read_history(self.store, self.pks, metrics)
+
+    def pareto(self, objectives: Mapping[str, str]) -> Runs:
+        """The runs that no other beats in all objectives: `{"metrics.accuracy": "max", "run.duration": "min"}`."""
+        from autotrack.query import analysis
+
+        return self.take(analysis.places_on_front(self, objectives))
+
+    def group_by(self, keys: str | Sequence[str], metrics: str | Sequence[str] | None = None) -> Groups:
+        """Runs alike in `keys`, with mean, std, min, max and count of the metrics."""
+        from autotrack.query import analysis
+
+        return analysis.group_by(self, keys, metrics)
+
+    def plot(self, metric: str, group_by: str | None = None, **options: Any) -> Any:
+        """Draw a metric's curves with matplotlib, or mean ± std of each group."""
+        return _upcalls.plot_runs(self, metric, group_by=group_by, **options)
+
+    def _record(self, index: int) -> Record:
+        record = self._records.get(index)
+        if record is None:
+            number = index // _PAGE
+            page = self._pages.get(number)
+            if page is None:
+                page = self._pages[number] = Page(self.store, self.pks[number * _PAGE : (number + 1) * _PAGE])
+            row = page.runs().get(self.pks[index])
+            if row is None:
+                raise NotFoundError("the run has been removed from the store since it was found")
+            record = self._records[index] = Record.of(row, page, self._emit)
+        return record
+
+
+def _user_name() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""

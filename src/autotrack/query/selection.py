@@ -1,0 +1,20 @@
+"""Which runs a question is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autotrack.store.engine import Store
+
+
+class Selection:
+    """Some runs of a store by their keys there (`pks`), in the order in which they were asked for."""
+
+    def __init__(self, store: Store, pks: Sequence[int]) -> None:
+        self.store = store
+        self.pks = pks
+
+    def __len__(self) -> int:
+        return len(self.pks)

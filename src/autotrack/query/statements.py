@@ -1,0 +1,65 @@
+"""Expressions over the tables that several readers share: what is worked out when somebody looks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    func,
+    not_,
+    or_,
+    select,
+)
+
+from autotrack.store.schema import journals, runs
+
+MICROSECOND = 1e-6
+
+
+def _owner_died() -> ColumnElement[bool]:
+    dead = select(journals.c.id).where(journals.c.id == runs.c.owner, journals.c.state == "dead")
+    return dead.correlate(runs).exists()
+
+
+def status() -> ColumnElement[str]:
+    """A run's status as it is shown: one that is running in a journal whose writer is gone has crashed."""
+    return case((and_(runs.c.status == "running", _owner_died()), "crashed"), else_=runs.c.status)
+
+
+def duration(now: int) -> ColumnElement[float]:
+    """Seconds: as recorded, else from the start to `now`, or to the last sign of life of a crashed run."""
+    end = case((_owner_died(), runs.c.last_event), else_=bindparam(None, now, BigInteger))
+    return func.coalesce(runs.c.duration, (end - runs.c.started) * MICROSECOND)
+
+
+def top_level() -> ColumnElement[bool]:
+    """The runs that lists show: those without a parent, except that a job with one child is shown as that child.
+
+    A child whose parent was never seen stands for itself.
+    """
+    parent, child, sibling = runs.alias("parent"), runs.alias("child"), runs.alias("sibling")
+    children = select(func.count()).where(child.c.parent == runs.c.id, child.c.deleted.is_(None))
+    siblings = select(func.count()).where(sibling.c.parent == parent.c.id, sibling.c.deleted.is_(None))
+    steps_aside = and_(
+        parent.c.kind == "job",
+        parent.c.parent.is_(None),
+        parent.c.deleted.is_(None),
+        siblings.scalar_subquery() == 1,
+    )
+    households = select(parent.c.id).where(
+        parent.c.id.in_(select(runs.c.parent).where(runs.c.parent.is_not(None)).distinct()), not_(steps_aside)
+    )
+    return or_(
+        and_(runs.c.parent.is_(None), or_(runs.c.kind != "job", children.scalar_subquery() != 1)),
+        and_(runs.c.parent.is_not(None), runs.c.parent.not_in(households)),
+    )
+
+
+def newest_first() -> list[ColumnElement[Any]]:
+    """The order of lists, and of what ties otherwise."""
+    return [runs.c.started.desc().nulls_last(), runs.c.pk.desc()]

@@ -1,0 +1,353 @@
+"""The one place in a process that all events pass: it owns the open runs and the process's journal."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import os
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
+
+from autotrack import settings as settings_module
+from autotrack._guard import add_failure_hook, forget_warnings, guarded, warn_once
+from autotrack.events import Event, Frame, Report
+from autotrack.exceptions import ConfigurationError, JournalError
+from autotrack.journal.writer import JournalWriter, RowPacker
+from autotrack.recording.background import Background
+from autotrack.recording.gpu_rows import Deferred
+from autotrack.settings import Place, Settings
+
+if TYPE_CHECKING:
+    from autotrack.sinks.courier import Courier
+
+STORE_SINK = "store"
+
+
+class OpenRun(Protocol):
+    """What is known here of a run that this process writes, or of another handle of its journal."""
+
+    id: str
+    name: str
+    thread: int
+
+    @property
+    def is_open(self) -> bool: ...
+    def report(self, what: str, message: str) -> None: ...
+
+
+class Handle(Protocol):
+    """What packs rows into the journal, and must know when that changes. `id` is the run's."""
+
+    id: str
+
+    def latest_metrics(self) -> Mapping[str, float | int]: ...
+    def forget_packers(self) -> None: ...
+    def disown(self) -> None: ...
+
+
+class Collector:
+    """All recording of one process: settings, place, journal, open runs, background work.
+
+    Safe for any thread. `collector()` gives the process's own; it is made when it is first needed.
+    """
+
+    def __init__(self, settings: Settings, place: Place) -> None:
+        self.settings = settings
+        self.place = place
+        self.background = Background(self._pulse)
+        self.deferred = Deferred()
+        self.open_runs: dict[str, OpenRun] = {}
+        self.finished_runs = 0
+        self.model_bytes: dict[str, int] = {}
+        self.last_run: OpenRun | None = None
+        self.last_runs: dict[int, OpenRun] = {}
+        self.pulses: list[Callable[[], None]] = []
+        self.courier: Courier | None = None
+        self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+        self._journal: JournalWriter | None = None
+        self._lock = threading.RLock()
+        self._lost = False
+        self._dropped: dict[str, int] = {}
+
+    @property
+    def journal(self) -> JournalWriter | None:
+        """The journal of this process, made at the first need; None if none can be made anywhere."""
+        if self._journal is None and not self._lost:
+            with self._lock:
+                if self._journal is None and not self._lost:
+                    self._journal = self._open_journal()
+        return self._journal
+
+    @property
+    def current_journal(self) -> JournalWriter | None:
+        """The journal if one was made; asking makes none."""
+        return self._journal
+
+    def open_journal(self) -> None:
+        """Make the journal now: it settles the place, should the proper one not be writable."""
+        _ = self.journal
+
+    def append(self, event: Event) -> None:
+        """Record one event; when this returns, it survives the process."""
+        journal = self.journal
+        if journal is None:
+            self._dropped[event.run] = self._dropped.get(event.run, 0) + 1
+        else:
+            journal.append(event)
+
+    def packer(self, frame: Frame) -> RowPacker | None:
+        """What packs the rows of `frame` into the current journal; None if there is none."""
+        journal = self.journal
+        return None if journal is None else journal.packer(frame)
+
+    def watch_handle(self, handle: Handle) -> None:
+        """Tell `handle` when the journal changes, so that it drops what belongs to the old one."""
+        self._handles.add(handle)
+
+    def handles(self, run_id: str) -> list[Handle]:
+        """All that packs rows of this run."""
+        return [handle for handle in tuple(self._handles) if handle.id == run_id]
+
+    def opened(self, run: OpenRun) -> None:
+        """Note that `run` is being written by this process."""
+        with self._lock:
+            self.open_runs[run.id] = run
+            if run.thread:
+                self.last_run = self.last_runs[run.thread] = run
+
+    def closed(self, run: OpenRun) -> None:
+        """Note that `run` has finished."""
+        with self._lock:
+            if self.open_runs.pop(run.id, None) is not None and run.thread:
+                self.finished_runs += 1
+
+    def settle(self, settings: Settings, place: Place) -> None:
+        """Go on with other settings; a change of place or sinks starts another journal."""
+        if place.path != self.place.path or settings.sinks != self.settings.sinks:
+            self.background.wait(settings.environment_timeout)  # what is under way belongs to the journal of now
+        with self._lock:
+            moves = place.path != self.place.path or settings.sinks != self.settings.sinks
+            if moves and self.open_runs:
+                names = ", ".join(run.name for run in self.open_runs.values())
+                raise ConfigurationError(f"dir and sinks cannot change while runs are open: {names}")
+            self.settings, self.place = settings, place
+            if moves:
+                self._change_journal(close=True)
+
+    def after_fork(self) -> None:
+        """In a forked child: leave the parent's journal, runs and tasks to the parent."""
+        self._lock = threading.RLock()
+        self._change_journal(close=False)
+        self.open_runs = {}
+        self.background = Background(self._pulse)
+        self.deferred = Deferred()
+        self.courier = None
+        self.pulses = []
+        for handle in self._handles:
+            handle.disown()
+
+    def _change_journal(self, *, close: bool) -> None:
+        journal, self._journal, self._lost = self._journal, None, False
+        if journal is not None:
+            journal.close() if close else journal.abandon()
+        courier, self.courier = self.courier, None
+        if courier is not None and close:
+            courier.finish(self.settings.exit_timeout)
+        for handle in self._handles:
+            handle.forget_packers()
+
+    def _open_journal(self) -> JournalWriter | None:
+        for place in (self.place, settings_module.fallback_place()):
+            try:
+                settings_module.prepare(place)
+                journal = JournalWriter(
+                    place.journals,
+                    sinks=(STORE_SINK, *_sink_names(self.settings.sinks)),
+                    user=user_name(),
+                    host=host_name(),
+                    on_full=self._on_full,
+                )
+            except (OSError, JournalError) as error:
+                warn_once("place", f"autotrack: cannot record to {place.path}: {error}", type(error))
+                continue
+            if place is not self.place:
+                warn_once("fallback", f"autotrack: recording to {place.path} instead", KeyError)
+                self.place = place
+            if self.settings.sinks:
+                from autotrack.sinks.courier import Courier
+
+                self.courier = Courier(place, self.settings.sinks)
+            return journal
+        self._lost = True
+        return None
+
+    def _on_full(self, error: OSError) -> None:
+        warn_once(
+            "disk",
+            f"autotrack: the disk takes no more ({error}); training goes on, new facts wait in memory for room",
+            OSError,
+        )
+
+    def _pulse(self) -> None:
+        if self._journal is not None:
+            self._journal.heartbeat()
+            self.report_dropped()
+        for pulse in tuple(self.pulses):
+            with guarded("background work"):
+                pulse()
+
+    def report_dropped(self) -> None:
+        """Write into the capture reports what could not be kept, once there is room for that."""
+        journal = self._journal
+        if journal is None:
+            return
+        for run, count in journal.take_dropped().items():
+            message = f"{count:,} facts were dropped: the disk was full and memory for waiting facts ran out"
+            journal.append(Report(run=run, time=time.time(), what="disk", message=message, count=count))
+
+
+_collector: Collector | None = None
+_making = threading.Lock()
+_code_settings: dict[str, Any] = {}
+_stack: ContextVar[tuple[OpenRun, ...]] = ContextVar("autotrack_runs", default=())
+_paused: ContextVar[bool] = ContextVar("autotrack_paused", default=False)
+pauses = 0
+is_fork = False
+
+
+def _nothing_around() -> OpenRun | None:
+    return None
+
+
+ambient: Callable[[], OpenRun | None] = _nothing_around  # finds the run of another process that this one belongs to
+
+
+def collector() -> Collector:
+    """The collector of this process."""
+    global _collector
+    if _collector is None:
+        with _making:
+            if _collector is None:
+                settings = settings_module.load(_code_settings)
+                _collector = Collector(settings, settings_module.find_place(settings))
+    return _collector
+
+
+def configure(changes: Mapping[str, Any]) -> None:
+    """Change settings in code; they hold for runs that start from now on."""
+    merged = {**_code_settings, **changes}
+    settings = settings_module.load(merged)
+    if _collector is not None:
+        _collector.settle(settings, settings_module.find_place(settings))
+    _code_settings.update(changes)
+
+
+def recording_allowed(*, automatic: bool = True) -> bool:
+    """Whether something may be recorded here and now.
+
+    `automatic` asks for what nobody called for by name: then workers and forked children say no, too.
+    """
+    if settings_module.switched_off() or (pauses and _paused.get()):
+        return False
+    if automatic and (is_fork or is_worker()):
+        return False
+    return collector().settings.enabled
+
+
+@functools.cache
+def is_worker() -> bool:
+    """Whether this process was made by multiprocessing, joblib or a data loader to work for another one."""
+    import sys
+
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        return True
+    return "LOKY_WORKER" in os.environ or any("loky.backend.popen" in part for part in sys.argv[:3])
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Record nothing inside the block, in this thread or task."""
+    global pauses
+    token = _paused.set(True)
+    pauses += 1
+    try:
+        yield
+    finally:
+        pauses -= 1
+        _paused.reset(token)
+
+
+def is_paused() -> bool:
+    """Whether this thread or task is inside `paused()`."""
+    return bool(pauses) and _paused.get()
+
+
+def push(run: OpenRun) -> None:
+    """Make `run` the active one of this thread or task."""
+    _stack.set((*_stack.get(), run))
+
+
+def pop(run: OpenRun) -> None:
+    """Take `run` off the stack of this thread or task."""
+    _stack.set(tuple(other for other in _stack.get() if other is not run))
+
+
+def active() -> OpenRun | None:
+    """The run that this thread or task is in, else the one that the main thread has open, else the ambient one."""
+    for run in reversed(_stack.get()):
+        if run.is_open:
+            return run
+    open_runs = () if _collector is None else tuple(_collector.open_runs.values())
+    for wanted in (threading.get_ident(), threading.main_thread().ident) if open_runs else ():
+        for run in reversed(open_runs):
+            if run.thread == wanted:
+                return run
+    return ambient()
+
+
+@functools.cache
+def user_name() -> str:
+    """The login name, empty where there is none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
+
+
+@functools.cache
+def host_name() -> str:
+    """The name of this machine."""
+    return socket.gethostname()
+
+
+def _sink_names(urls: tuple[str, ...]) -> list[str]:
+    from autotrack.sinks.opening import sink_name
+
+    return [sink_name(url) for url in urls]
+
+
+def _after_fork_in_child() -> None:
+    global is_fork
+    is_fork = True
+    is_worker.cache_clear()
+    forget_warnings()
+    if _collector is not None:
+        _collector.after_fork()
+
+
+def _report_failure(what: str, error: BaseException) -> None:
+    run = active()
+    if run is not None:
+        run.report(what, f"{type(error).__name__}: {error}")
+
+
+add_failure_hook(_report_failure)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,207 @@
+"""How a process ends, told to its open runs: exceptions, interrupts, signals, `sys.exit`, the plain end."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from types import FrameType, TracebackType
+from typing import Any, NoReturn
+
+from autotrack._guard import guarded
+from autotrack.events import FinalStatus
+from autotrack.recording import messages, notebook
+from autotrack.recording.collector import Collector
+from autotrack.recording.failures import how_it_ended
+from autotrack.recording.run import open_runs
+
+PREEMPTING = ("SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID")
+
+
+class Ending:
+    """What is known of how this process ends, gathered until `finish_all`."""
+
+    def __init__(self, owner: Collector) -> None:
+        self.owner = owner
+        self.process = os.getpid()
+        self.error: BaseException | None = None
+        self.previous_hook = sys.excepthook
+
+    def on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """`sys.excepthook`: remember the exception, then let the previous hook show it."""
+        if not hasattr(sys, "ps1"):  # what fails at a prompt ends nothing
+            self.error = error
+        self.previous_hook(kind, error, trace)
+
+    def exit(self, status: Any = None, /) -> NoReturn:
+        """`sys.exit`, with an exception that notices when it ends the program."""
+        raise _Exit(self, *(status if isinstance(status, tuple) else (status,)))
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """The handler of a signal that would have ended the process silently: record it, then end that way."""
+        status: FinalStatus = "preempted" if any(name in os.environ for name in PREEMPTING) else "killed"
+        with guarded("recording the end by a signal"):
+            if os.getpid() == self.process:  # a forked child has this handler, too, and nothing to finish
+                self.finish_all(status)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def at_exit(self) -> None:
+        """The last call of the interpreter: finish what is open, wait for what is under way."""
+        if os.getpid() != self.process:
+            return
+        with guarded("finishing at exit"):
+            shell = notebook.session()
+            if shell is not None:
+                shell.end_what_failed()
+            status, code = ("finished", None) if self.error is None else how_it_ended(self.error)
+            self.finish_all(status, exit_code=code)
+        if isinstance(self.error, KeyboardInterrupt) and not hasattr(sys, "ps1"):
+            _end_as_interrupted()
+
+    def finish_all(self, status: FinalStatus, exit_code: int | None = None) -> None:
+        """Finish all open runs and wait, up to `exit_timeout`, for what is not yet on disk."""
+        failure = self.error if status == "failed" else None
+        wait_for_background(self.owner)
+        shell = notebook.session()
+        if shell is not None:
+            shell.keep_the_rest()
+        for run in reversed(open_runs(self.owner)):
+            run.finish(status, failure=failure, exit_code=exit_code)
+        with guarded("reading metrics from the GPU"):
+            self.owner.deferred.drain(wait=True)  # what was logged to a run that another process owns
+        journal = self.owner.current_journal
+        if journal is not None:
+            journal.heartbeat()
+            self.owner.report_dropped()
+            lost = journal.waiting + sum(journal.dropped.values())
+            if lost:
+                messages.say(f"{lost:,} facts are lost: there was no room for them on the disk to the end")
+        deliver_the_rest(self.owner)
+        messages.closing(self.owner)
+
+
+_code_of: Any = vars(SystemExit)["code"].__get__
+
+
+class _Exit(SystemExit):
+    """The exception of `sys.exit`. It never reaches `sys.excepthook`, but the interpreter asks it for its code.
+
+    When it does, no frame of Python stands below: so the exception ended the program, and nobody caught it.
+    """
+
+    def __init__(self, ending: Ending, *status: Any) -> None:
+        super().__init__(*status)
+        self._ending = ending
+
+    @property
+    def code(self) -> Any:  # type: ignore[override]
+        code = _code_of(self)
+        try:
+            sys._getframe(1)
+        except ValueError:
+            self._ending.error = SystemExit(code)
+        return code
+
+    def __reduce__(self) -> Any:
+        return SystemExit, self.args
+
+
+_Exit.__name__ = _Exit.__qualname__ = "SystemExit"
+_Exit.__module__ = "builtins"
+
+
+def _end_as_interrupted() -> None:
+    """Let the interpreter end by SIGINT, as it had decided to when a `KeyboardInterrupt` reached the top.
+
+    CPython keeps that decision in a flag which every `exec` or `eval` of a text sets anew: a dataclass of a module
+    imported at exit takes it back, a text that an interrupt leaves makes it again.
+    """
+    with suppress(KeyboardInterrupt):
+        exec("raise KeyboardInterrupt")
+
+
+def wait_for_background(owner: Collector) -> None:
+    """Wait for work that is under way; after a second say for what, and let Ctrl-C leave."""
+    waiting = owner.background.wait(1.0)
+    if not waiting:
+        return
+    names = ", ".join(dict.fromkeys(waiting))
+    messages.say(f"waiting for {names} (Ctrl-C leaves now)")
+    deadline = time.monotonic() + owner.settings.exit_timeout
+    with suppress(KeyboardInterrupt):
+        while waiting and time.monotonic() < deadline:
+            waiting = owner.background.wait(0.2)
+    for run in owner.open_runs.values():
+        for what in dict.fromkeys(waiting):
+            run.report(what, "was not done when the process ended")
+    if waiting:
+        messages.say(f"left without {', '.join(dict.fromkeys(waiting))}; the capture report names it")
+
+
+def deliver_the_rest(owner: Collector) -> None:
+    """Give the sinks that live elsewhere their last chance; say what is left for `autotrack sync`."""
+    courier = owner.courier
+    if courier is None:
+        return
+    left = courier.finish(1.0)
+    if left:
+        messages.say(f"delivering to {', '.join(left)} (Ctrl-C leaves now; nothing is lost)")
+        with suppress(KeyboardInterrupt):
+            left = courier.finish(owner.settings.exit_timeout)
+    if left:
+        messages.say(f"not everything reached {', '.join(left)}; it is kept here, and sent by: autotrack sync")
+
+
+_listening: set[int] = set()
+
+
+def install(owner: Collector) -> None:
+    """Listen for the end of this process, once, without displacing anybody else's handlers."""
+    if os.getpid() in _listening:
+        return
+    _listening.add(os.getpid())
+    ending = Ending(owner)
+    atexit.register(ending.at_exit)
+    sys.excepthook = ending.on_exception
+    sys.exit = ending.exit
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number: Any = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, ending.on_signal)
+                _handled.add(number)
+
+
+# A signal that reaches a child of `fork` before Python has set it up is lost where a Python handler waits for it: a
+# worker that its pool ends right away would live on, and the pool wait for it. So such signals wait while a process
+# forks, and the child gets back what it would have without us.
+_handled: set[int] = set()
+_mask = threading.local()
+
+
+def _before_fork() -> None:
+    _mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, _handled) if _handled else None
+
+
+def _after_fork() -> None:
+    before, _mask.before = getattr(_mask, "before", None), None
+    if before is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _after_fork_in_child() -> None:
+    with suppress(ValueError):  # not the thread that may: Python itself will see to the handler then
+        for number in _handled:
+            if isinstance(getattr(signal.getsignal(number), "__self__", None), Ending):
+                signal.signal(number, signal.SIG_DFL)
+    _handled.clear()
+    _after_fork()
+
+
+if hasattr(os, "register_at_fork") and hasattr(signal, "pthread_sigmask"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

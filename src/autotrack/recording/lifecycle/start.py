@@ -1,0 +1,174 @@
+"""Opening runs: new ones, further attempts of old ones, implicit ones."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from autotrack.events import RunKind
+from autotrack.exceptions import InvalidValueError, RunActiveError
+from autotrack.ids import new_run_id
+from autotrack.recording import collector as collector_module
+from autotrack.recording import messages, notebook, ranks
+from autotrack.recording.collector import Collector, collector, is_worker, recording_allowed
+from autotrack.recording.lifecycle import ending, job, names, requeue
+from autotrack.recording.lifecycle.housekeeping import Housekeeping
+from autotrack.recording.run import NullRun, Run, active_run, last_run
+from autotrack.values import checked_key
+
+_experiment: list[str] = []
+collector_module.ambient = job.job_run
+
+
+def set_experiment(name: str) -> None:
+    """Name the experiment of all runs that start from now on in this process."""
+    _experiment[:] = [checked_key(name)]
+
+
+def experiment_name(owner: Collector, chosen: str | None = None) -> str:
+    """The experiment of a new run: chosen, set, configured, or the name of the script."""
+    return chosen or (_experiment[0] if _experiment else None) or owner.settings.experiment or names.entry_name()
+
+
+def start_run(
+    name: str | None = None,
+    *,
+    experiment: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    parent: Run | str | None = None,
+    run_id: str | None = None,
+    resume: Run | str | None = None,
+    kind: RunKind = "run",
+) -> Run:
+    """Open a run; use it in a `with` block, or call `finish` on it.
+
+    Inside another run the new one becomes its child, unless `parent` names one. With `run_id` the run gets that id;
+    if there is such a run already, it is resumed: a further attempt of the same run. `resume` (an id, unique prefix,
+    name or `last`) insists that there is one.
+
+    Raises `RunActiveError` if the run is being written elsewhere, `NotFoundError` if there is nothing to resume,
+    `InvalidValueError` for names, tags or params that cannot be kept.
+    """
+    return open_run(
+        name, experiment=experiment, tags=tags, params=params, parent=parent, run_id=run_id, resume=resume, kind=kind
+    )
+
+
+def open_run(
+    name: str | None,
+    *,
+    experiment: str | None,
+    tags: Mapping[str, Any] | None,
+    params: Mapping[str, Any] | None,
+    kind: RunKind,
+    parent: Run | str | None = None,
+    run_id: str | None = None,
+    resume: Run | str | None = None,
+    base: str | None = None,
+) -> Run:
+    """As `start_run`; without a name it gets the next one after `base`, by default the experiment's."""
+    owner = collector()
+    if not recording_allowed(automatic=False) or follows(owner):
+        silent = NullRun(owner, run_id or new_run_id(), name=name or "off", experiment=experiment or "off")
+        collector_module.push(silent)
+        return silent
+    shell = notebook.session()
+    if shell is not None and parent is None:
+        shell.make_way(owner)
+    if run_id is not None or resume is not None:
+        from autotrack.recording.lifecycle.resume import earlier_attempt
+
+        wanted = resume.id if isinstance(resume, Run) else resume
+        if run_id in owner.open_runs:
+            raise RunActiveError(f"run {run_id} is already open in this process")
+        earlier = earlier_attempt(owner, run_id=run_id, reference=wanted)
+        if earlier is not None:
+            return _open(earlier, params=params, tags=tags, resumed=True)
+    owner.open_journal()
+    around = run_around()
+    above = parent.id if isinstance(parent, Run) else parent or (around.id if around is not None else None)
+    if above is None and run_id is None:
+        left = requeue.interrupted(owner, kind, experiment_name(owner, experiment), name)
+        if left is not None:
+            return _open(left, params=params, tags=tags, resumed=True)
+    run = Run(
+        owner,
+        _checked_id(run_id) if run_id else new_run_id(),
+        name=checked_key(
+            name or owner.settings.name or names.numbered(owner.place.path, base or experiment_name(owner))
+        ),
+        experiment=experiment_name(owner, experiment or (around.experiment if around is not None else None)),
+        kind=kind,
+        parent=above,
+    )
+    return _open(run, params=params, tags={**owner.settings.tags, **(tags or {})}, resumed=False)
+
+
+def follows(owner: Collector) -> bool:
+    """Whether this is a rank that records nothing but how its machine is doing; then that begins."""
+    if not ranks.is_follower():
+        return False
+    if not is_worker():
+        from autotrack.recording.lifecycle.environment_capture import follow
+
+        ending.install(owner)
+        follow(owner)
+    return True
+
+
+def run_around() -> Run | None:
+    """The run that a new one begins in: not an implicit one, which ends here, nor another thread's training."""
+    around = active_run()
+    if around is not None and around.implicit:
+        around.finish()
+        return None
+    if around is not None and around.kind in ("training", "search") and around.thread != threading.get_ident():
+        return None
+    return around
+
+
+def _open(run: Run, *, params: Mapping[str, Any] | None, tags: Mapping[str, Any] | None, resumed: bool) -> Run:
+    from autotrack.recording.lifecycle.environment_capture import record_surroundings
+
+    _settle_in(run.collector)
+    run.begin(resumed=resumed)
+    collector_module.push(run)
+    if tags:
+        run.set_tags(tags)
+    if params:
+        run.log_params(params)
+    messages.recording(run)
+    record_surroundings(run)
+    if run.parent is None:
+        ranks.lead(run.collector.place.path, run.id)
+        requeue.remember(run)
+    return run
+
+
+def _settle_in(owner: Collector) -> None:
+    ending.install(owner)
+    if not owner.pulses:
+        owner.pulses.append(Housekeeping(owner))
+
+
+def _checked_id(run_id: str) -> str:
+    checked_key(run_id)
+    if any(character in run_id for character in "/\\ \t\n~") or len(run_id) > 128 or run_id == "last":
+        raise InvalidValueError(f"run id {run_id!r}: use up to 128 characters without spaces, slashes and '~'")
+    return run_id
+
+
+def run_for_late_facts() -> Run:
+    """Where `autotrack.log` and its kin go: the active run, else the last one, else an implicit new one."""
+    run = active_run()
+    if run is not None:
+        return run
+    owner = collector()
+    last = last_run(owner, threading.get_ident())
+    if last is not None and recording_allowed(automatic=False):
+        return last
+    run = start_run()
+    run.implicit = True
+    return run

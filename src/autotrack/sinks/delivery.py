@@ -1,0 +1,81 @@
+"""From journals to sinks that live elsewhere: batches and cursors.
+
+One process at a time delivers to a sink, under a lease; the others do not wait. What a sink has confirmed of each
+journal is noted under `<place>/delivery/<sink>/<journal>`, so that a journal can be deleted without asking the sink
+again. A sink that fails is tried again after a growing pause; nothing else notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from autotrack._locks import FileLock
+from autotrack.journal.confirmations import confirm, confirmed_position, notes_folder
+from autotrack.journal.reader import JournalReader, journals
+from autotrack.settings import Place
+from autotrack.sinks.base import Sink
+
+
+@dataclass
+class Delivered:
+    """What one round did for one sink: events taken, journals left behind, and why."""
+
+    sink: str
+    events: int = 0
+    behind: list[str] = field(default_factory=list)
+    error: BaseException | None = None
+    busy: bool = False
+
+
+def deliver(
+    place: Place, sink: Sink, *, stop: Callable[[], bool] = lambda: False, only: str | None = None
+) -> Delivered:
+    """Hand the sink all that it has not confirmed yet, of all journals here or of `only` that one.
+
+    Returns what happened; an error of the sink ends the round and is returned, not raised.
+    """
+    done = Delivered(sink.name)
+    folder = notes_folder(place.path, sink.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    lease = FileLock(folder / "lease")
+    if not lease.acquire():
+        done.busy = True
+        return done
+    with lease:
+        for journal in journals(place.journals):
+            if sink.name not in journal.header.sinks or (only is not None and journal.id != only):
+                continue
+            try:
+                complete = _deliver_journal(place, journal, sink, done, stop)
+            except Exception as error:  # noqa: BLE001 - a sink may fail in any way; it is tried again later
+                done.error = error
+                complete = False
+            if not complete:
+                done.behind.append(journal.id)
+            if done.error is not None or stop():
+                break
+    return done
+
+
+def _deliver_journal(
+    place: Place, journal: JournalReader, sink: Sink, done: Delivered, stop: Callable[[], bool]
+) -> bool:
+    noted = confirmed_position(place.path, sink.name, journal.id)
+    state = journal.state()
+    if noted and not journal.read(noted, state=state, size=1):
+        return True
+    position = sink.position(journal.id)
+    while not stop():
+        state = journal.state()
+        batch = journal.read(position, state=state)
+        if batch:
+            sink.write(batch, place.blobs)
+            position = batch.end
+            done.events += len(batch.events)
+        if batch or position != noted:
+            confirm(place.path, sink.name, journal.id, position)
+            noted = position
+        if not batch:
+            return True
+    return False

@@ -1,0 +1,1 @@
+"""How journals become rows of the store, exactly once."""

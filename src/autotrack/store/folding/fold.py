@@ -1,0 +1,48 @@
+"""Folding: what lies in the journals goes into the store, exactly once, whoever asks and however often.
+
+Every reader folds before it answers, so that there is one way into the store, for runs whose process lives, has
+ended well or was killed. Any number of processes may fold at once, and any of them may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from autotrack.exceptions import ConfigurationError
+from autotrack.store.engine import Store
+from autotrack.store.folding.folding import Folding
+from autotrack.store.folding.report import FoldReport, Progress
+
+
+def fold(
+    store: Store,
+    journals_dir: Path | None = None,
+    blobs_dir: Path | None = None,
+    *,
+    delete: bool = True,
+    progress: Progress | None = None,
+) -> FoldReport:
+    """Bring the store up to what the journals below `journals_dir` say, by default the journals of its own place.
+
+    A journal is deleted when its writer is gone and every sink that its header names has confirmed it (the store itself
+    has, once it is folded). If the database may not be written, is locked for long or it is another host's turn, the
+    store becomes a private copy for this process, `Store.unwritable` says why, and all is folded into that.
+    `progress` is called with the bytes folded so far and the bytes there are. Raises `StoreError`.
+    """
+    if journals_dir is None:
+        if store.place is None:
+            raise ConfigurationError("this store has no journals of its own: say where they lie")
+        journals_dir = store.place.journals
+    report = FoldReport()
+    if not _anything_in(journals_dir) and store.writable:
+        return report
+    return Folding(store, journals_dir, blobs_dir, report, progress).run(delete=delete)
+
+
+def _anything_in(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False

@@ -1,0 +1,241 @@
+"""One fold: journal after journal, batch after batch, each batch a transaction that begins with its claim."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Connection, literal_column, select, update
+from sqlalchemy.exc import OperationalError
+
+from autotrack._locks import FileLock
+from autotrack.events import Artifact, Media, MetricRows
+from autotrack.exceptions import StoreError
+from autotrack.journal.confirmations import is_confirmed
+from autotrack.journal.host import boot_id
+from autotrack.journal.layout import LOCK_NAME, Header
+from autotrack.journal.reader import Batch, JournalReader, State, journals
+from autotrack.store import schema
+from autotrack.store.bulk import Keys, rows_in
+from autotrack.store.engine import Store
+from autotrack.store.folding.compact import compact
+from autotrack.store.folding.report import FoldReport, Progress
+from autotrack.store.folding.rows import Gathered
+from autotrack.store.folding.run_rows import Touched
+from autotrack.store.folding.writing import REFUSALS, apply, apply_singly, claim
+
+STORE = "store"  # the name of the store itself among the sinks of a journal
+FOREIGN_KEPT = 7 * 86_400.0  # seconds for which the journal of a silent writer on another machine is kept
+INCOMPLETE_KEPT = 3_600.0  # seconds until a journal that was never completed is given up
+_TRIES = 3
+_RUNNING: ColumnElement[str] = literal_column("'running'")  # not a parameter: the partial index is only for this one
+_SEEN_EVERY = 5_000_000  # microseconds between two notes of a writer's heartbeat
+
+
+@dataclass
+class _Journal:
+    """A journal, and what the store knew of it when the fold began."""
+
+    reader: JournalReader
+    position: int = 0
+    state: str = ""
+    last_seen: int = 0
+    found: State | None = None
+    moved: bool = False
+    complete: bool = field(default=False)
+
+
+class Folding:
+    """The work of one call of `fold`."""
+
+    def __init__(
+        self, store: Store, directory: Path, blobs: Path | None, report: FoldReport, progress: Progress | None
+    ) -> None:
+        self.store = store
+        self.directory = directory
+        self.blobs = blobs or (store.place.blobs if store.place else directory.parent / "blobs")
+        self.report = report
+        self._progress = progress
+        self._done = self._total = 0
+
+    def run(self, *, delete: bool) -> FoldReport:
+        """Fold all journals, into the store or else into a copy; then delete those that nobody needs any more."""
+        why = self.store.hindrance()
+        if why is None:
+            try:
+                self.store.use_original()
+                return self._run(delete=delete)
+            except OperationalError as error:
+                if self.store.embedded is None:
+                    raise StoreError(f"the store cannot be written: {error.orig}") from error
+                why = str(error.orig)
+        for _ in range(_TRIES):
+            self.store.use_copy(why)
+            self._run(delete=False)
+            if not self.store.outdated:  # else a journal may have gone into the store after the copy was taken
+                break
+        return self.report
+
+    def _run(self, *, delete: bool) -> FoldReport:
+        found = self._known([_Journal(reader) for reader in journals(self.directory)])
+        self.report.journals = len(found)
+        if self._progress is not None:
+            self._total = sum(journal.reader.size() for journal in found if journal.state != State.DEAD.value)
+        for journal in found:
+            if journal.state == State.DEAD.value:
+                journal.complete = True  # it was read to the end when its writer was gone
+            else:
+                self._fold(journal)
+                self._tell(journal.reader.size())
+        self._note_states([journal for journal in found if journal.found is not None])
+        if delete:
+            self._delete([journal for journal in found if journal.complete and self._is_confirmed(journal.reader)])
+            remove_incomplete(self.directory)
+        self.report.kept = self.report.journals - self.report.deleted
+        return self.report
+
+    def _known(self, found: list[_Journal]) -> list[_Journal]:
+        by_id = {journal.reader.id: journal for journal in found}
+        with self.store.engine.connect() as connection:
+            for row in rows_in(connection, schema.journals, "id", by_id):
+                journal = by_id[row.id]
+                journal.position, journal.state, journal.last_seen = row.position, row.state, row.last_seen
+        return found
+
+    def _fold(self, journal: _Journal) -> None:
+        journal.found = state = _state(journal.reader, shared=self.store.shared)
+        # of a live journal only what is there now, or a reader would run after the writer for ever
+        until = journal.reader.committed() if state is not State.DEAD else None
+        while until is None or journal.position < until:
+            batch = journal.reader.read(journal.position, state=state)
+            if not batch:
+                break
+            if until is None and state is not State.DEAD:
+                until = batch.end
+            touched = take(self.store, batch, self.blobs, journal.reader.header)
+            if touched is not None:
+                journal.position, journal.moved = batch.end, True
+                self._count(batch, touched)
+            else:
+                journal.position = self._position(journal.reader.id)
+        journal.complete = state is State.DEAD
+
+    def _position(self, journal: str) -> int:
+        with self.store.engine.connect() as connection:
+            position = connection.execute(
+                select(schema.journals.c.position).where(schema.journals.c.id == journal)
+            ).scalar()
+        return position or 0
+
+    def _count(self, batch: Batch, touched: Touched) -> None:
+        report = self.report
+        report.runs.update(touched.rows)
+        for event in batch.events:
+            if isinstance(event, MetricRows):
+                report.points += len(event.steps) * len(event.values)
+            else:
+                report.events += 1
+        report.damaged += len(batch.damaged)
+
+    def _tell(self, size: int) -> None:
+        if self._progress is not None:
+            self._done = min(self._total, self._done + size)
+            self._progress(self._done, self._total)
+
+    def _note_states(self, found: list[_Journal]) -> None:
+        changes = [change for journal in found if (change := _change(journal)) is not None]
+        if not changes:
+            return
+        with self.store.transaction() as connection:
+            for journal, state, last_seen in changes:
+                _note_state(connection, journal, state, last_seen)
+
+    def _is_confirmed(self, reader: JournalReader) -> bool:
+        others = (sink for sink in reader.header.sinks if sink != STORE)
+        return all(is_confirmed(self.directory.parent, sink, reader) for sink in others)
+
+    def _delete(self, finished: list[_Journal]) -> None:
+        old = [journal for journal in finished if not _is_too_young(journal.reader)]
+        if not old:
+            return
+        self._settle_on_disk()
+        for journal in old:
+            self.report.deleted += journal.reader.delete()
+
+    def _settle_on_disk(self) -> None:
+        """What was folded must survive the machine before its only other copy goes."""
+        if self.store.embedded is not None:
+            connection = self.store.engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(FULL)")
+            finally:
+                connection.close()
+
+
+def take(store: Store, batch: Batch, blobs: Path, header: Header | None = None) -> Touched | None:
+    """Apply a batch whose files lie in `blobs`, in one transaction; None if its range was taken before.
+
+    An event that the database refuses costs itself alone: it becomes a line in its run's capture report.
+    """
+    missing = bring_blobs(store, batch, blobs)
+    gathered = Gathered(batch, missing)
+    try:
+        with store.transaction() as connection:
+            return apply(connection, gathered) if claim(connection, batch, header) else None
+    except REFUSALS:
+        with store.transaction() as connection:
+            return apply_singly(connection, batch, missing) if claim(connection, batch, header) else None
+
+
+def bring_blobs(store: Store, batch: Batch, folder: Path) -> set[str]:
+    """Put the files that the batch names where the store keeps them; returns those that are nowhere."""
+    named = {event.digest for event in batch.events if isinstance(event, Artifact | Media) and event.digest}
+    return {digest for digest in named if not store.blobs.bring(folder, digest)}
+
+
+def remove_incomplete(directory: Path) -> None:
+    """Remove the folders of journals whose creation was cut short long ago."""
+    for folder in directory.glob("*.new"):
+        try:
+            if time.time() - folder.stat().st_mtime < INCOMPLETE_KEPT:
+                continue
+            with FileLock(folder / LOCK_NAME) as lock:
+                if lock.acquire():
+                    shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue
+
+
+def _state(reader: JournalReader, *, shared: bool) -> State:
+    """As the reader says; but on a disk of this machine alone, a writer from before its restart is dead."""
+    state = reader.state()
+    if state is State.SILENT and not shared and reader.header.host == platform.node():
+        return State.DEAD
+    return state
+
+
+def _change(journal: _Journal) -> tuple[_Journal, str, int] | None:
+    assert journal.found is not None
+    last_seen = round(journal.reader.last_seen() * 1e6)
+    state = journal.found.value
+    if state == journal.state and not journal.moved and last_seen - journal.last_seen < _SEEN_EVERY:
+        return None
+    return journal, state, last_seen
+
+
+def _note_state(connection: Connection, journal: _Journal, state: str, last_seen: int) -> None:
+    journals_, runs = schema.journals.c, schema.runs.c
+    mine = (journals_.id == journal.reader.id) & (journals_.position == journal.position)
+    if state != State.DEAD.value:
+        mine &= journals_.state != State.DEAD.value  # somebody looked later than this process did
+    changed = connection.execute(update(schema.journals).where(mine).values(state=state, last_seen=last_seen)).rowcount
+    if changed and state == State.DEAD.value:
+        unfinished = (runs.owner == journal.reader.id) & (runs.status == _RUNNING)
+        compact(connection, Keys(connection), (), connection.execute(select(runs.pk).where(unfinished)).scalars())
+
+
+def _is_too_young(reader: JournalReader) -> bool:
+    return reader.header.boot != boot_id() and time.time() - reader.last_seen() < FOREIGN_KEPT

@@ -1,0 +1,182 @@
+"""One batch of a journal into the store: claimed, applied and remembered in one transaction, or not at all."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Table, literal_column, select
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
+
+from autotrack.events import Report
+from autotrack.journal.layout import Header
+from autotrack.journal.reader import Batch
+from autotrack.store import schema
+from autotrack.store.bulk import Keys, Writer, rows_in
+from autotrack.store.folding.compact import compact
+from autotrack.store.folding.hidden_values import cover_key, uncover, write_latest
+from autotrack.store.folding.points import PointWriter
+from autotrack.store.folding.rows import Gathered, as_json, leaves
+from autotrack.store.folding.run_rows import Touched, settle
+from autotrack.store.folding.split_trainings import forget_facts, move_training, write_facts
+
+_sections = Writer(schema.sections, key=("run_pk", "name", "attempt", "training"))
+REFUSALS = (DataError, IntegrityError, InterfaceError, ProgrammingError, OverflowError, ValueError)
+_appended = {
+    name: Writer(schema.metadata.tables[name], without=("pk",))
+    for name in ("notes", "artifacts", "media", "datasets", "models", "evaluations", "reports", "console")
+}
+
+
+def claim(connection: Connection, batch: Batch, header: Header | None) -> bool:
+    """Move the journal's cursor over the batch; False if somebody else has taken it already.
+
+    The first statement of the transaction that applies the batch. Without a header nothing is known of the writer
+    but that it was heard of just now.
+    """
+    journals, now = schema.journals, schema.now()
+    about = {"state": "silent", "last_seen": now, "host": "", "pid": 0, "created": now}
+    if header is not None:
+        created = round(header.created * 1e6)
+        about = {"state": "live", "last_seen": created, "host": header.host, "pid": header.pid, "created": created}
+    insert = _insert(connection, journals).values(
+        id=batch.journal, position=batch.end, damaged=len(batch.damaged), **about
+    )
+    changes = {"position": insert.excluded.position, "damaged": journals.c.damaged + insert.excluded.damaged}
+    if header is None:
+        changes["last_seen"] = insert.excluded.last_seen
+    statement = insert.on_conflict_do_update(
+        index_elements=["id"], set_=changes, where=journals.c.position == batch.start
+    )
+    claimed = connection.execute(statement, execution_options={"preserve_rowcount": True})
+    return bool(claimed.rowcount == 1)
+
+
+def apply(connection: Connection, gathered: Gathered) -> Touched:
+    """Write all facts of a batch whose range was claimed in this transaction."""
+    keys = Keys(connection)
+    touched = settle(connection, gathered, keys)
+    _part(connection, touched)
+    _report_damage(connection, gathered.batch, touched)
+    shared = {row.pk for row in touched.rows.values() if any(item.child is None for item in row.trainings.values())}
+    params = [(slot.pk, *row, slot.training) for slot, rows in gathered.params.items() for row in rows.values()]
+    write_latest(connection, schema.params, params, shared)
+    _write_tags(connection, gathered, shared)
+    _write_sections(connection, gathered, touched)
+    for name, rows in gathered.rows.items():
+        writer = _appended[name]
+        if "training" in writer.columns:
+            writer.write(connection, [(slot.pk, *row, slot.training) for slot, row in rows])
+        else:
+            writer.write(connection, [(slot.pk, *row) for slot, row in rows])
+    _replace_artifacts(connection, gathered)
+    live = PointWriter(connection, keys).write(gathered, touched) if gathered.points else set()
+    compact(connection, keys, live - touched.ended, touched.ended)
+    return touched
+
+
+def apply_singly(connection: Connection, batch: Batch, missing: Collection[str]) -> Touched:
+    """As `apply`, event by event, so that one which the database refuses does not keep the others out."""
+    touched = Touched()
+    for event in batch.events:
+        one = replace(batch, events=[event], damaged=[])
+        try:
+            with connection.begin_nested():
+                found = apply(connection, Gathered(one, missing))
+        except REFUSALS as error:
+            what = type(event).__name__
+            message = f"{what} could not be stored: {getattr(error, 'orig', None) or error}"
+            refused = Report(run=event.run, time=schema.now() / 1e6, what=what, message=message)
+            found = apply(connection, Gathered(replace(one, events=[refused])))
+        touched.rows |= found.rows
+    _report_damage(connection, batch, touched)
+    return touched
+
+
+def _replace_artifacts(connection: Connection, gathered: Gathered) -> None:
+    """Artifacts of earlier batches that are something else by now: they keep their place among the versions."""
+    table = schema.artifacts
+    columns = [column.name for column in table.columns if column.name not in {"pk", "run_pk", "training"}]
+    for (slot, name, moment), row in gathered.replaced.items():
+        same = (table.c.run_pk == slot.pk) & (table.c.name == name) & (table.c.time == moment)
+        values = dict(zip(columns, row, strict=True))
+        if not connection.execute(table.update().where(same).values(values)).rowcount:
+            connection.execute(table.insert().values(run_pk=slot.pk, training=slot.training, **values))
+
+
+def _part(connection: Connection, touched: Touched) -> None:
+    """Give trainings what is theirs, where they have runs of their own now."""
+    children: dict[int, dict[int, int]] = defaultdict(dict)
+    for run_pk, number, child_pk in touched.moved:
+        move_training(connection, run_pk, number, child_pk)
+        children[run_pk][number] = child_pk
+        touched.known.add(child_pk)  # it has facts by now, to which those of the batch come
+    for run_pk, found in children.items():
+        uncover(connection, run_pk, found)
+
+
+def _write_tags(connection: Connection, gathered: Gathered, shared: Collection[int]) -> None:
+    items = [(slot, key, *found) for slot, tags in gathered.tags.items() for key, found in tags.items()]
+    set_now = [(slot.pk, key, value, time, slot.training) for slot, key, value, time in items if value is not None]
+    write_latest(connection, schema.tags, set_now, shared)
+    tags = schema.tags.c
+    for slot, key, value, time in items:
+        if value is None:
+            if slot.pk in shared:
+                cover_key(connection, schema.tags, slot.pk, key, slot.training)
+            gone = (tags.run_pk == slot.pk) & (tags.key == key) & (tags.time <= time)
+            connection.execute(schema.tags.delete().where(gone))
+
+
+def _write_sections(connection: Connection, gathered: Gathered, touched: Touched) -> None:
+    if not gathered.sections:
+        return
+    rows: list[tuple[Any, ...]] = []
+    facts: dict[tuple[int, str], list[tuple[Any, ...]]] = {}
+    latest = _latest_sections(connection, gathered, touched)
+    for (slot, name, attempt), section in gathered.sections.items():
+        pk, rank = slot.pk, (attempt, slot.training)
+        rows.append((pk, name, *rank, as_json(section.data), as_json(section.masked), section.unavailable))
+        if latest.get((pk, name), (0, 0)) > rank:
+            continue
+        latest[pk, name] = rank
+        if pk in touched.known:
+            forget_facts(connection, pk, name)
+        facts[pk, name] = [(pk, *leaf) for leaf in leaves(section.data, name)]
+    _sections.write(connection, rows)
+    write_facts(connection, [row for group in facts.values() for row in group])
+
+
+def _latest_sections(
+    connection: Connection, gathered: Gathered, touched: Touched
+) -> dict[tuple[int, str], tuple[int, int]]:
+    """Attempt and training of the section that speaks for a run: of the latest attempt, rather of a training."""
+    pks = {slot.pk for slot, _, _ in gathered.sections} & touched.known
+    latest: dict[tuple[int, str], tuple[int, int]] = {}
+    for row in rows_in(connection, schema.sections, "run_pk", pks, only=("run_pk", "name", "attempt", "training")):
+        key = (row.run_pk, row.name)
+        latest[key] = max(latest.get(key, (0, 0)), (row.attempt, row.training))
+    return latest
+
+
+def _report_damage(connection: Connection, batch: Batch, touched: Touched) -> None:
+    """Tell the runs that may have lost something: those of the batch, and those that the journal had open."""
+    damaged = batch.damaged
+    if not damaged:
+        return
+    size = sum(place.length for place in damaged)
+    reasons = ", ".join(sorted({place.reason for place in damaged}))
+    message = f"{len(damaged)} places ({size:,} bytes) of the journal could not be read: {reasons}"
+    runs = schema.runs.c
+    unfinished = select(runs.pk).where((runs.owner == batch.journal) & (runs.status == literal_column("'running'")))
+    pks = {row.pk for row in touched.rows.values()} | set(connection.execute(unfinished).scalars())
+    line = (schema.now(), "journal", message, "missing", len(damaged), 0)
+    _appended["reports"].write(connection, [(pk, *line) for pk in sorted(pks)])
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)

@@ -1,0 +1,1 @@
+"""What integrations share: loops, boosting, checkpoints, other trackers."""

@@ -1,0 +1,268 @@
+"""Torch optimizers and learning-rate schedulers as plain values, by what was asked of them.
+
+Anything with `param_groups` and `defaults` counts, and wrappers around it (Lightning's, accelerate's, DeepSpeed's).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from autotrack.values import plain
+
+if TYPE_CHECKING:
+    from autotrack.recording.recorder import Recorder
+
+MOST_GROUPS = 20
+MOST_ITEMS = 100
+_DEPTH = 4
+_OF_GROUPS = frozenset({
+    "params", "param_names", "initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr",
+})  # fmt: skip
+_STATE = frozenset({
+    "optimizer", "last_epoch", "base_lrs", "best", "num_bad_epochs", "cooldown_counter", "default_min_lr", "verbose",
+    "mode_worse", "T_cur", "T_i", "last_lr", "max_lrs", "cycle_momentum_epoch",
+})  # fmt: skip
+_ABSENT = object()
+
+
+@dataclass
+class Facts:
+    """What is known of an optimizer or scheduler: nested plain values, apart by whether the user set them."""
+
+    chosen: dict[str, Any] = field(default_factory=dict)
+    default: dict[str, Any] = field(default_factory=dict)
+
+
+def record_optimizers(training: Recorder, optimizers: Any, *, first: int | None = None) -> None:
+    """Record one optimizer as `optimizer.*`, several as `optimizer.0.*`, `optimizer.1.*`, …
+
+    With `first` also a single one is numbered, from there on.
+    """
+    _record(training, "optimizer", [describe_optimizer(one) for one in as_list(optimizers)], first)
+
+
+def record_schedulers(training: Recorder, schedulers: Any, *, first: int | None = None) -> None:
+    """Record one scheduler as `scheduler.*`, several as `scheduler.0.*`, `scheduler.1.*`, …; `first` as above."""
+    _record(training, "scheduler", [describe_scheduler(one) for one in as_list(schedulers)], first)
+
+
+def _record(training: Recorder, word: str, found: Sequence[Facts], first: int | None) -> None:
+    is_one = len(found) == 1 and first is None
+    for origin, parts in (("set", [one.chosen for one in found]), ("default", [one.default for one in found])):
+        numbered = {str(number): part for number, part in enumerate(parts, start=first or 0) if part}
+        params: Any = parts[0] if is_one else numbered
+        if params:
+            training.log_params({word: params}, origin=origin)
+
+
+def describe_optimizer(optimizer: Any) -> Facts:
+    """Name, class, settings, and what groups after the first have differently, by the group's number.
+
+    A setting counts as set by the user if it differs from the default of the class's signature. The learning rate is
+    the one that was asked for, not what a scheduler has made of it meanwhile.
+    """
+    optimizer = unwrapped(optimizer)
+    kind: Any = type(optimizer)
+    groups = list(optimizer.param_groups)
+    given = _signature_defaults(kind)
+    facts = Facts({"name": kind.__name__, "class": _qualified(kind)})
+    first = _settings_of(groups[0]) if groups else dict(getattr(optimizer, "defaults", {}))
+    for key, value in first.items():
+        is_default = same(value, given[key]) if key in given else bool(given)  # what no argument sets is filled in
+        (facts.default if is_default else facts.chosen)[key] = plain_value(value)
+    facts.default.update(_counts(groups[0]) if groups else {})
+    if len(groups) > 1:
+        facts.default["number_of_groups"] = len(groups)
+        facts.default["groups"] = {
+            str(number): _counts(group) for number, group in enumerate(groups[1:MOST_GROUPS], start=1)
+        }
+        different = {str(number): _difference(first, group) for number, group in enumerate(groups[:MOST_GROUPS])}
+        facts.chosen["groups"] = {number: values for number, values in different.items() if values}
+        if not facts.chosen["groups"]:
+            del facts.chosen["groups"]
+    return facts
+
+
+def learning_rates(optimizers: Any) -> dict[str, Any]:
+    """The present learning rate of each group: `train/learning_rate`, then `train/learning_rate.1`, ….
+
+    Groups are numbered through all optimizers, `MOST_GROUPS` at most. A rate that is a tensor is given as it is.
+    """
+    rates: dict[str, Any] = {}
+    for optimizer in as_list(optimizers):
+        for group in getattr(optimizer, "param_groups", None) or unwrapped(optimizer).param_groups:
+            if len(rates) == MOST_GROUPS:
+                return rates
+            rates[f"train/learning_rate.{len(rates)}" if rates else "train/learning_rate"] = group["lr"]
+    return rates
+
+
+def describe_scheduler(scheduler: Any) -> Facts:
+    """Name, class and settings of a scheduler; schedulers inside it by number, functions by name, no addresses."""
+    return _scheduler(unwrapped(scheduler, "scheduler"), 0)
+
+
+def _scheduler(scheduler: Any, depth: int) -> Facts:
+    kind: Any = type(scheduler)
+    facts = Facts({"name": kind.__name__, "class": _qualified(kind)})
+    attributes = getattr(scheduler, "__dict__", {})
+    given = _signature_defaults(kind)
+    for key, default in given.items():
+        value = _setting(scheduler, attributes, key)
+        if value is _ABSENT or key in _STATE:
+            continue
+        if key == "schedulers":
+            if depth < _DEPTH:
+                inner = [_scheduler(one, depth + 1) for one in as_list(value)]
+                facts.chosen["schedulers"] = {str(number): one.chosen for number, one in enumerate(inner)}
+                filled_in = {str(number): one.default for number, one in enumerate(inner) if one.default}
+                facts.default.update({"schedulers": filled_in} if filled_in else {})
+            continue
+        (facts.default if same(value, default) else facts.chosen)[key] = plain_value(value)
+    for key, value in attributes.items():
+        if key not in given and key not in _STATE and not key.startswith("_") and f"{key[:-1]}" not in given:
+            settled = plain_value(value, only_plain=True)
+            if settled is not _ABSENT:
+                facts.default[key] = settled
+    return facts
+
+
+def _setting(scheduler: Any, attributes: Mapping[str, Any], name: str) -> Any:
+    """The value under which a scheduler keeps the argument `name` of its signature."""
+    for key in (name, f"_{name}", f"{name}s", f"_{name}s"):
+        if key in attributes and not inspect.ismethod(attributes[key]):
+            value = attributes[key]
+            if isinstance(value, Counter):  # MultiStepLR's milestones
+                return sorted(value.elements())
+            if key.endswith("s") and not name.endswith("s") and isinstance(value, (list, tuple)) and value:
+                return value[0] if all(one is value[0] or same(one, value[0]) for one in value) else list(value)
+            return value
+    groups = getattr(attributes.get("optimizer"), "param_groups", None) or ()
+    if name in {"max_lr", "min_lr", "swa_lr"} and groups and name in groups[0]:  # kept with the groups
+        values = [group.get(name) for group in groups]
+        return values[0] if all(same(value, values[0]) for value in values) else values
+    return _ABSENT
+
+
+def as_list(several: Any) -> list[Any]:
+    """One optimizer or scheduler, or a list or mapping of them, as a list without None."""
+    if several is None:
+        return []
+    if isinstance(several, Mapping):
+        several = several.values()
+    elif not isinstance(several, Iterable) or hasattr(several, "param_groups"):
+        several = (several,)
+    return [one for one in several if one is not None]
+
+
+def unwrapped(outer: Any, inner: str = "optimizer") -> Any:
+    """The torch optimizer (or, with `inner` "scheduler", scheduler) inside wrappers of other libraries."""
+    for _ in range(_DEPTH):
+        attributes = getattr(outer, "__dict__", {})
+        found = attributes.get(f"_{inner}", attributes.get(inner))
+        if found is None or found is outer or not _is_inner(found, inner):
+            return outer
+        outer = found
+    return outer
+
+
+def _is_inner(found: Any, inner: str) -> bool:
+    return hasattr(found, "param_groups") if inner == "optimizer" else hasattr(found, "state_dict")
+
+
+def plain_value(value: Any, *, only_plain: bool = False, depth: int = 0) -> Any:
+    """A setting as plain values: functions by qualified name, objects by class and plain attributes.
+
+    With `only_plain` anything but numbers, texts and lists of them gives the marker that stands for nothing.
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return plain(value)
+    if isinstance(value, (list, tuple)) and depth < _DEPTH:
+        items = [plain_value(item, only_plain=only_plain, depth=depth + 1) for item in value[:MOST_ITEMS]]
+        return _ABSENT if any(item is _ABSENT for item in items) else items
+    if only_plain:
+        return _ABSENT
+    if isinstance(value, Mapping) and depth < _DEPTH:
+        return {str(key): plain_value(item, depth=depth + 1) for key, item in list(value.items())[:MOST_ITEMS]}
+    if isinstance(value, functools.partial):
+        arguments = {key: plain_value(item, depth=depth + 1) for key, item in value.keywords.items()}
+        positional = [plain_value(item, depth=depth + 1) for item in value.args]
+        return {"function": _qualified(value.func), **({"args": positional} if positional else {}), **arguments}
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return plain(value.detach() if hasattr(value, "detach") else value)
+    if isinstance(value, type) or hasattr(value, "__qualname__"):
+        return _qualified(value)
+    if callable(value):
+        attributes = getattr(value, "__dict__", {})
+        settled = {key: plain_value(item, only_plain=True) for key, item in attributes.items() if key[:1] != "_"}
+        kept = {key: item for key, item in settled.items() if item is not _ABSENT}
+        return {"function": _qualified(type(value)), **kept} if kept else _qualified(type(value))
+    return plain(value)
+
+
+def same(value: Any, default: Any) -> bool:
+    """Whether a setting has its default value; never compares arrays or foreign objects."""
+    if value is default:
+        return True
+    if isinstance(value, bool) or isinstance(default, bool):
+        return False
+    if isinstance(value, (int, float)) and isinstance(default, (int, float)):
+        return value == default or (math.isnan(value) and math.isnan(default))
+    if isinstance(value, str) and isinstance(default, str):
+        return value == default
+    if isinstance(value, (list, tuple)) and isinstance(default, (list, tuple)):
+        return len(value) == len(default) and all(map(same, value, default))
+    return False
+
+
+def _settings_of(group: Mapping[str, Any]) -> dict[str, Any]:
+    settings = {key: value for key, value in group.items() if key not in _OF_GROUPS}
+    if "initial_lr" in group:
+        settings["lr"] = group["initial_lr"]
+    return settings
+
+
+def _difference(first: Mapping[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
+    settings = _settings_of(group)
+    return {key: plain_value(value) for key, value in settings.items() if not same(value, first.get(key, _ABSENT))}
+
+
+def _counts(group: Mapping[str, Any]) -> dict[str, int]:
+    params = group["params"]
+    return {"tensors": len(params), "parameters": sum(map(number_of_values, params))}
+
+
+def number_of_values(tensor: Any) -> int:
+    """How many values a parameter has, its shards on other ranks included; 0 for one that is not yet made."""
+    whole = getattr(tensor, "ds_numel", None)  # DeepSpeed's ZeRO 3 leaves an empty tensor behind
+    if isinstance(whole, int):
+        return whole
+    if type(tensor).__name__.startswith("Uninitialized"):
+        return 0
+    return int(tensor.numel())
+
+
+@functools.lru_cache(maxsize=128)
+def _signature_defaults(kind: Any) -> dict[str, Any]:
+    """The parameters of a class's signature by name, with their defaults."""
+    try:
+        parameters: Any = inspect.signature(kind).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    return {
+        parameter.name: _ABSENT if parameter.default is parameter.empty else parameter.default
+        for parameter in parameters
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+
+
+def _qualified(named: type | Callable[..., Any]) -> str:
+    name = getattr(named, "__qualname__", type(named).__qualname__)
+    module = getattr(named, "__module__", None)
+    return f"{module}.{name}" if module and module != "builtins" else name
