@@ -163,3 +163,16 @@ def test_what_the_page_names_is_there() -> None:
     for path, test in named:
         assert (ROOT / path).exists(), path
         assert not test or f"def {test}(" in (ROOT / path).read_text(), f"{path}::{test}"
+
+
+def test_what_the_benchmark_imports_is_there() -> None:
+    """What is measured beside the package, in an environment of its own, imports modules that exist."""
+    known = modules()
+    for path in (ROOT / "benchmarks").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("autotrack."):
+                names = {alias.name for alias in node.names}
+                assert node.module in known, f"{path.name}: {node.module}"
+                text = known[node.module].read_text()
+                missing = [n for n in names if f"{node.module}.{n}" not in known and not re.search(rf"\b{n}\b", text)]
+                assert not missing, f"{path.name}: {missing} of {node.module}"

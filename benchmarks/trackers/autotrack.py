@@ -29,7 +29,7 @@ class Autotrack(Tracker):
     def prepare_reading(self) -> None:
         from autotrack.settings import Settings, find_place
         from autotrack.store.engine import open_store
-        from autotrack.store.folding.folding import fold  # noqa: F401
+        from autotrack.store.folding import fold  # noqa: F401
 
         open_store(find_place(Settings())).close()
 
