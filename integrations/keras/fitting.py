@@ -90,7 +90,7 @@ class Fit:
         self._heard = heard
         self.epochs = Epochs(self.training, self._options.batches_per_row, self._batch_size(), self._stopwatch)
         self._watch(self.training, self.epochs)
-        self._reporter = Reporter(self, self.epochs)
+        self._reporter = Reporter(self.epochs, begins=self.training_begins, epoch_ended=self.after_epoch_end)
         self._reporter.set_params(params)
         self._reporter.set_model(self.model)
         heard.callbacks.append(self._reporter)

@@ -14,7 +14,7 @@ import sys
 import weakref
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.instrument.patching import Patches
@@ -23,13 +23,9 @@ from autotrack.integrations.keras.calls import Call, bound_call
 from autotrack.integrations.keras.checkpointing import BackupLoaded, BackupSaved, ModelSaved
 from autotrack.integrations.keras.evaluating import Evaluation
 from autotrack.integrations.keras.fitting import Fit
-from autotrack.integrations.keras.options import KerasOptions
+from autotrack.integrations.keras.options import Holder, KerasOptions
 from autotrack.recording.collector import recording_allowed
 from autotrack.settings import switched_off
-
-if TYPE_CHECKING:
-    from autotrack.integrations.keras.callback import AutotrackCallback
-    from autotrack.integrations.keras.integration import KerasIntegration
 
 FIT = "keras.fit"
 EVALUATE = "keras.evaluate"
@@ -45,29 +41,34 @@ TEST_END = "keras.test_end"
 _patches = Patches()
 _signatures: dict[str, inspect.Signature] = {}
 _callbacks: weakref.WeakSet[Any] = weakref.WeakSet()
-_integrations: list[KerasIntegration] = []
+_integrations: list[Holder] = []
 _fit: ContextVar[Fit | None] = ContextVar("autotrack_keras_fit", default=None)
 _evaluation: ContextVar[Evaluation | None] = ContextVar("autotrack_keras_evaluation", default=None)
 
 
-def hold(user: KerasIntegration | AutotrackCallback) -> None:
-    """Hook into Keras, which is imported, on behalf of `user`."""
+def switch_on(integration: Holder) -> None:
+    """Hook into Keras, which is imported, for autolog."""
     if switched_off():
         return
-    if hasattr(user, "watches"):
-        if user not in _integrations:
-            _integrations.append(user)
-    else:
-        _callbacks.add(user)
-        weakref.finalize(user, _tidy).atexit = False
+    if integration not in _integrations:
+        _integrations.append(integration)
     _install()
 
 
-def release(user: KerasIntegration) -> None:
-    """The hooks are not needed for `user` any more."""
-    if user in _integrations:
-        _integrations.remove(user)
+def switch_off(integration: Holder) -> None:
+    """Remove the hooks, unless a callback still needs them."""
+    if integration in _integrations:
+        _integrations.remove(integration)
     _tidy()
+
+
+def hold(callback: Holder) -> None:
+    """Hook into Keras for as long as `callback` is alive."""
+    if switched_off():
+        return
+    _callbacks.add(callback)
+    weakref.finalize(callback, _tidy).atexit = False
+    _install()
 
 
 def _tidy() -> None:

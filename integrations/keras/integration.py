@@ -24,13 +24,13 @@ class KerasIntegration(Integration):
 
     def install(self) -> None:
         """Observe Keras' trainer and its list of callbacks, and KerasTuner's tuners once they are imported."""
-        hooks.hold(self)
+        hooks.switch_on(self)
         when_imported(TUNER, type(self).__name__, self._install_tuner)
 
     def uninstall(self) -> None:
         """Put Keras' classes back as they were, unless a callback of the user's still needs the hooks."""
         forget(TUNER, type(self).__name__)
-        hooks.release(self)
+        hooks.switch_off(self)
         super().uninstall()
 
     def _install_tuner(self, module: str) -> None:

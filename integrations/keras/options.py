@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from autotrack.exceptions import ConfigurationError
 from autotrack.integrations.base import Options
@@ -32,3 +33,9 @@ class KerasOptions(Options):
         if type(self.log_every) is int and self.log_every >= 1:
             return self.log_every
         return None
+
+
+class Holder(Protocol):
+    """What needs Keras to be hooked: the integration, for autolog, or a callback."""
+
+    options: Any  # `KerasOptions`, or those of every integration

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from keras.callbacks import Callback
 
 from autotrack._guard import guarded
-
-if TYPE_CHECKING:
-    from autotrack.integrations.keras.fitting import Fit
-    from autotrack.integrations.keras.measuring import Epochs
+from autotrack.integrations.keras.measuring import Epochs
 
 
 class Reporter(Callback):  # type: ignore[misc, unused-ignore]
-    """Hears a training on behalf of a `Fit`; on thread-safe backends its batches come from other threads."""
+    """Passes the events of a training on; on thread-safe backends those of batches come from other threads.
+
+    `begins` is called with Keras' parameters of the training, `epoch_ended` with the number of the epoch.
+    """
 
     async_safe = True
 
-    def __init__(self, fit: Fit, epochs: Epochs) -> None:
+    def __init__(
+        self, epochs: Epochs, *, begins: Callable[[Mapping[str, Any]], None], epoch_ended: Callable[[int], None]
+    ) -> None:
         super().__init__()
-        self._fit = fit
+        self._begins = begins
+        self._epoch_ended = epoch_ended
         self._epochs = epochs
         self.on_train_batch_end = epochs.batch_ended  # one call less for every batch
         if epochs.is_watched:
@@ -29,7 +32,7 @@ class Reporter(Callback):  # type: ignore[misc, unused-ignore]
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         with self._epochs.stopwatch, guarded("the beginning of a training"):
-            self._fit.training_begins(self.params or {})
+            self._begins(self.params or {})
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         with self._epochs.stopwatch, guarded("the beginning of an epoch"):
@@ -38,7 +41,7 @@ class Reporter(Callback):  # type: ignore[misc, unused-ignore]
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         with self._epochs.stopwatch, guarded("the end of an epoch"):
             self._epochs.epoch_ended(epoch, logs or {})
-            self._fit.after_epoch_end(epoch)
+            self._epoch_ended(epoch)
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         with self._epochs.stopwatch, guarded("the beginning of a validation"):

@@ -10,7 +10,8 @@ from typing import Any
 from autotrack._guard import guarded
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.base import Options, SharedPatches
-from autotrack.integrations.lightning.integration import PACKAGES
+from autotrack.integrations.lightning.carrier import Carrier
+from autotrack.integrations.lightning.packages import PACKAGES
 from autotrack.integrations.lightning.recording import Recording, recording_of
 from autotrack.integrations.lightning.tuning import TunerWatch, is_tuning
 from autotrack.recording.collector import is_worker, recording_allowed
@@ -53,13 +54,14 @@ def switch_off() -> None:
     hooks.release("autolog")
 
 
+def observe_in_worker() -> None:
+    """Observe the trainer that has arrived in a process which another trainer made."""
+    hooks.hold("worker")
+
+
 def callbacks_for_trainer() -> list[Any]:
     """What to add to the callbacks of a new trainer: the carrier of a recording, if there may be one."""
-    if not hooks.holders:
-        return []
-    from autotrack.integrations.lightning.callback import Carrier
-
-    return [Carrier()]
+    return [Carrier()] if hooks.holders else []
 
 
 def connector_speaks() -> bool:
@@ -80,8 +82,6 @@ def options_for(trainer: Any) -> Options | None:
 def _carry(trainer: Any) -> None:
     """See to it that a carrier is among the callbacks, also if nobody had asked when the trainer was made."""
     if not Recording.is_carried(trainer):
-        from autotrack.integrations.lightning.callback import Carrier
-
         trainer.callbacks = [Carrier(), *trainer.callbacks]  # a new list: the old one may be the user's own
 
 
@@ -92,7 +92,7 @@ def _on_fit(wrapped: Any, trainer: Any, args: tuple[Any, ...], kwargs: Mapping[s
     if is_tuning(trainer):
         return TunerWatch(trainer)
     _carry(trainer)
-    return Recording.of_fit(trainer, wrapped, args, kwargs, options)
+    return Recording.of_fit(trainer, wrapped, args, kwargs, options, observe_in_worker)
 
 
 def _on_evaluate(wrapped: Any, trainer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from autotrack._guard import guarded
 from autotrack.integrations.base import Chosen
 from autotrack.integrations.lightning.hooking import connector_speaks, hooks
-from autotrack.integrations.lightning.integration import base_classes
+from autotrack.integrations.lightning.packages import base_classes
 from autotrack.recording.collector import collector
 from autotrack.recording.lifecycle.start import start_run
 from autotrack.recording.run import NullRun, Run, active_run

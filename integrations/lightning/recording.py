@@ -71,8 +71,12 @@ class Recording:
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         options: Options,
+        observe_in_worker: Callable[[], None],
     ) -> _FitWatch:
-        """Open the training of a fit that is about to begin; returns what waits for its end."""
+        """Open the training of a fit that is about to begin; returns what waits for its end.
+
+        `observe_in_worker`, a module's function, is called first in each process that the trainer makes for the fit.
+        """
         asked = facts.arguments(wrapped, trainer, args, kwargs)
         model = asked.pop("model", None)
         training = _open(model, options)
@@ -83,7 +87,7 @@ class Recording:
             if found:
                 training.log_params({"tuner": found})
         if "MultiProcessing" in type(getattr(trainer.strategy, "launcher", None)).__name__:
-            recording.hand_over(trainer)
+            recording.hand_over(trainer, observe_in_worker)
         return _FitWatch(recording, trainer)
 
     @classmethod
@@ -95,20 +99,24 @@ class Recording:
         training.log_params({"stage": what})
         return _FitWatch(recording, trainer)
 
-    def hand_over(self, trainer: Any) -> None:
+    def hand_over(self, trainer: Any, observe_in_worker: Callable[[], None]) -> None:
         """Leave the loop to the processes that the trainer is about to make; the carrier travels with the trainer."""
         self.handed_over = True
         for callback in trainer.callbacks:
             if hasattr(callback, "autotrack_carrier"):
-                callback.autotrack_handed = (self.training, replace(self.options, run=None))
+                callback.autotrack_handed = (observe_in_worker, self.training, replace(self.options, run=None))
 
     @classmethod
-    def of_worker(cls, trainer: Any, module: Any, handed: tuple[Training, Options]) -> Recording | None:
-        """In a process that the trainer made: go on with the training; None on ranks that only follow."""
+    def of_worker(
+        cls, trainer: Any, module: Any, handed: tuple[Callable[[], None], Training, Options]
+    ) -> Recording | None:
+        """In a process that the trainer made: continue the training; None on ranks that only follow."""
+        observe, training, options = handed
+        observe()
         if trainer.global_rank != 0:
-            follow(handed[0].collector)
+            follow(training.collector)
             return None
-        return cls(trainer, module, *handed)
+        return cls(trainer, module, training, options)
 
     def adopt(self, trainer: Any) -> None:
         """Take what this trainer reports from now on."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.base import Options, SharedPatches
-from autotrack.integrations.transformers.integration import TRAINER
+from autotrack.integrations.transformers.carrier import Carrier
+from autotrack.integrations.transformers.packages import TRAINER
 from autotrack.integrations.transformers.recording import Recording, Search, search_of
 from autotrack.recording.collector import is_worker, recording_allowed
 
@@ -30,11 +31,8 @@ hooks = SharedPatches(_put)
 
 def switch_on(options: Options) -> None:
     """Observe `Trainer`, and be among the callbacks of each one that is made."""
-    from autotrack.integrations.transformers.callback import Carrier, offer
-
     _autolog[:] = [options]
     hooks.hold("autolog")
-    offer()
     defaults = sys.modules[TRAINER].DEFAULT_CALLBACKS
     if Carrier not in defaults:
         defaults.append(Carrier)
@@ -42,8 +40,6 @@ def switch_on(options: Options) -> None:
 
 def switch_off() -> None:
     """Be no default any more; a callback that somebody made himself goes on."""
-    from autotrack.integrations.transformers.callback import Carrier
-
     _autolog.clear()
     hooks.release("autolog")
     defaults = sys.modules[TRAINER].DEFAULT_CALLBACKS
@@ -74,8 +70,6 @@ def _wanted(trainer: Any) -> Options | None:
     if options is None or is_worker() or not recording_allowed(automatic=False):
         return None
     if carrier_of(trainer) is None:  # it was made before anybody asked for a recording
-        from autotrack.integrations.transformers.callback import Carrier
-
         trainer.add_callback(Carrier())
     return options
 

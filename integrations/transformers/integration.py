@@ -6,8 +6,7 @@ import sys
 from typing import ClassVar
 
 from autotrack.integrations.base import Integration
-
-TRAINER = "transformers.trainer"
+from autotrack.integrations.transformers.packages import TRAINER
 
 
 class TransformersIntegration(Integration):
@@ -19,9 +18,10 @@ class TransformersIntegration(Integration):
 
     def install(self) -> None:
         """Observe `Trainer`, and be among the callbacks of each one that is made."""
-        from autotrack.integrations.transformers import hooking
+        from autotrack.integrations.transformers import callback, hooking
 
         hooking.switch_on(self.options)
+        callback.offer()
 
     def uninstall(self) -> None:
         """Be no default any more; a callback that somebody made himself goes on."""

@@ -1,0 +1,3 @@
+"""The modules of transformers that are observed."""
+
+TRAINER = "transformers.trainer"
