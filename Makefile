@@ -20,15 +20,15 @@ demo-all: $(VENV)/.all
 	@$(BIN)/python docs/examples/demo.py
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --reruns 1 $(ARGS)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 -rs $(ARGS)
 
 test-gpu: $(VENV)/.test
 	$(BIN)/python -m pytest -m gpu -rs tests/test_gpu.py $(ARGS)
 
 check: $(VENV)/.test
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest tests/test_packaging.py -k content
 	$(BIN)/python .ci/pythons.py

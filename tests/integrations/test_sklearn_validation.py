@@ -267,6 +267,6 @@ def test_metadata_routing_and_pauses_are_honoured(autolog, seen):
 def test_the_functions_are_themselves_again_after_disabling(autolog):
     """Identity, pickles and code: the same object throughout, its own code again at the end."""
     assert pickle.loads(pickle.dumps(cross_val_score)) is cross_val_score
-    assert "autotrack" in cross_val_score.__code__.co_filename
+    assert cross_val_score.__code__.co_filename.startswith("<autotrack")
     autotrack.autolog(disable=True)
-    assert "autotrack" not in cross_val_score.__code__.co_filename
+    assert not cross_val_score.__code__.co_filename.startswith("<autotrack")

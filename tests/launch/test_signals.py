@@ -30,8 +30,13 @@ def ready(process: subprocess.Popen[bytes]) -> None:
 def command_of(process: subprocess.Popen[bytes]) -> int:
     """The process id of the launched command: the child of the launcher that is no launcher itself."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    (found,) = (pid for pid in children if b"autotrack" not in Path(f"/proc/{pid}/cmdline").read_bytes())
+    (found,) = (pid for pid in children if command_line(pid) != command_line(process.pid))  # others are its forks
     return int(found)
+
+
+def command_line(pid: int | str) -> bytes:
+    """The words of a process's command line, each with a NUL behind it."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def until(true: Callable[[], bool]) -> None:
