@@ -16,6 +16,7 @@ from autotrack.cli.session import Json, RunsArgument, UsageError, reading
 from autotrack.cli.tables import Cell, Column, Table
 
 if TYPE_CHECKING:
+    from autotrack.query.history import History
     from autotrack.query.records import Record
 
 FEW = 20
@@ -75,13 +76,14 @@ def read_series(records: Sequence[Record], metrics: Sequence[str] | None) -> lis
     wanted = list(metrics or _own_metrics(records))
     if not wanted:
         return []
+    from autotrack.query.history import read_history
+
     found: list[Series] = []
     for record in records:
         known = [name for name in wanted if len(records) == 1 or name in record.metrics]
-        table = record.history_arrow(known) if known else None
-        found += _split(record, table) if table is not None else []
+        found += _series_of(record, read_history(record.selection, known)) if known else []
     if not found and metrics:
-        records[0].history_arrow(wanted)  # raises what says which metrics there are
+        read_history(records[0].selection, wanted)  # raises what says which metrics there are
     return found
 
 
@@ -89,18 +91,11 @@ def _own_metrics(records: Sequence[Record]) -> Iterator[str]:
     yield from dict.fromkeys(key for record in records for key in record.metrics if not key.startswith("system/"))
 
 
-def _split(record: Record, table: Any) -> Iterator[Series]:
-    """The series in a table of one run, which come one after the other."""
-    import pyarrow as pa
-
-    names = table.column("metric").cast(pa.string()).to_pylist()
-    steps, values = table.column("step").to_pylist(), table.column("value").to_pylist()
-    times = table.column("time").cast(pa.int64()).to_pylist()
-    start = 0
-    for end in range(1, len(names) + 1):
-        if end == len(names) or names[end] != names[start]:
-            yield Series(record, names[start], steps[start:end], times[start:end], values[start:end])
-            start = end
+def _series_of(record: Record, history: History) -> Iterator[Series]:
+    """The series of one run, in the order of their metrics."""
+    steps, times, values = history.step.tolist(), history.time.tolist(), history.value.tolist()
+    for _, metric, here in history.series():
+        yield Series(record, history.names[metric], steps[here], times[here], values[here])
 
 
 def _shape(series: Series) -> dict[str, Any]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from autotrack.query.columns import column
 from autotrack.query.history import read_history
@@ -40,26 +38,14 @@ def curves_of(runs: Selection, metrics: Sequence[str]) -> dict[str, list[Curve]]
     found: dict[str, list[Curve]] = {metric: [] for metric in metrics}
     if not metrics or not len(runs):
         return found
-    table = read_history(runs.store, runs.pks, metrics).combine_chunks()
-    run_codes, metric_codes = (_codes(table, name) for name in ("run_id", "metric"))
-    steps = table["step"].to_numpy().astype(np.float64)
-    times = table["time"].cast(pa.int64()).to_numpy() / 1e6
-    values = table["value"].to_numpy().astype(np.float64)
+    history = read_history(runs, metrics)
+    steps, values = history.step.astype(np.float64), history.value.astype(np.float64)
+    times = history.time / 1e6
     starts = column(runs, "run.started")
-    changes = np.flatnonzero((np.diff(run_codes) != 0) | (np.diff(metric_codes) != 0)) + 1
-    for begin, end in itertools.pairwise([0, *changes.tolist(), len(values)]):
-        if begin < end:
-            run, here = int(run_codes[begin]), slice(begin, end)
-            start = starts[run].timestamp() if starts[run] else float(times[begin])
-            curve = Curve(run, steps[here], times[here] - start, values[here])
-            found[metrics[int(metric_codes[begin])]].append(curve)
+    for run, metric, here in history.series():
+        start = starts[run].timestamp() if starts[run] else float(times[here.start])
+        found[metrics[metric]].append(Curve(run, steps[here], times[here] - start, values[here]))
     return found
-
-
-def _codes(table: pa.Table, name: str) -> npt.NDArray[np.int32]:
-    """What a dictionary column refers to: the places of runs, or of metrics, among those asked for."""
-    codes: npt.NDArray[np.int32] = table[name].chunk(0).indices.to_numpy() if len(table) else np.empty(0, np.int32)
-    return codes
 
 
 def with_gaps(x: Floats, y: Floats) -> tuple[Floats, Floats]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from autotrack.exceptions import MissingDependencyError
+from autotrack.query.arrow import arrow, as_polars, pandas, polars
 from autotrack.query.columns import as_float
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ class Groups(Sequence[Group]):
 
     def to_arrow(self) -> pa.Table:
         """One row per group: a column per key, `runs`, and `<metric>.mean`, `.std`, `.min`, `.max`, `.count`."""
-        import pyarrow as pa
-
+        pa = arrow("to_arrow")
         columns = {key: _arrow_column([group.label[at] for group in self]) for at, key in enumerate(self.keys)}
         columns["runs"] = pa.array([group.runs for group in self], pa.int64())
         for metric in self.metrics:
@@ -106,19 +105,13 @@ class Groups(Sequence[Group]):
 
     def to_pandas(self) -> pd.DataFrame:
         """The table of `to_arrow` as a DataFrame."""
-        try:
-            import pandas  # noqa: F401 - Arrow needs it
-        except ImportError as error:
-            raise MissingDependencyError("pandas", "pandas", "to_pandas") from error
+        pandas("to_pandas")
         return self.to_arrow().to_pandas()
 
     def to_polars(self) -> pl.DataFrame:
         """The table of `to_arrow` as a polars DataFrame."""
-        try:
-            import polars
-        except ImportError as error:
-            raise MissingDependencyError("polars", "polars", "to_polars") from error
-        return polars.DataFrame(self.to_arrow())
+        polars("to_polars")
+        return as_polars(self.to_arrow(), "to_polars")
 
     def __repr__(self) -> str:
         rows = self._cells()
@@ -186,8 +179,7 @@ def identity(value: Any) -> tuple[int, float, str]:
 
 def _arrow_column(values: list[Any]) -> pa.Array:
     """Typed where the values are of one kind; else their texts."""
-    import pyarrow as pa
-
+    pa = arrow("to_arrow")
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int, float} and len(kinds) > 1:
         return pa.array([None if value is None else as_float(value) for value in values], pa.float64())

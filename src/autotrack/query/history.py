@@ -1,31 +1,27 @@
-"""Metric history: the points of some metrics of many runs, as one table in columns."""
+"""Metric history: the points of some metrics of many runs, in columns."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from sqlalchemy import Connection, select
 
 from autotrack.query.facets import missing
 from autotrack.query.frames import ids_of
 from autotrack.query.metric_aliases import drop_aliases, spellings
+from autotrack.query.selection import Selection
 from autotrack.store.bulk import one_of
 from autotrack.store.chunks import decode_axis, decode_values
 from autotrack.store.schema import metric_axes, metric_values, metrics
 
-if TYPE_CHECKING:
-    from autotrack.store.engine import Store
-
 Ints = npt.NDArray[np.int64]
 Series = tuple[int, str]  # a run's pk, a metric's key
-_TIME = pa.timestamp("us", tz="UTC")
 
 
 @dataclass(frozen=True)
@@ -43,11 +39,39 @@ class Points:
         return self.values.dtype.kind == "i" or (not self.typed and float(self.values[0]).is_integer())
 
 
-def read_history(store: Store, pks: Sequence[int], wanted: str | Iterable[str] | None = None) -> pa.Table:
-    """Columns run_id, metric, step, time, value; `NotFoundError` for a metric that none of the runs has."""
+@dataclass(frozen=True)
+class History:
+    """Points in columns of one length: run after run, in each metric after metric, in each as they were logged.
+
+    `run` and `metric` (int32) are places in `ids` and `names`; `step` is int64, `time` int64 in microseconds since the
+    epoch, `value` int64 if nothing but ints was logged, else float64.
+    """
+
+    ids: list[str]
+    names: list[str]
+    run: npt.NDArray[np.int32]
+    metric: npt.NDArray[np.int32]
+    step: Ints
+    time: Ints
+    value: npt.NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    def series(self) -> Iterator[tuple[int, int, slice]]:
+        """Each metric of each run that has points: the places of run and metric, and where the points are."""
+        changes = np.flatnonzero((np.diff(self.run) != 0) | (np.diff(self.metric) != 0)) + 1
+        for begin, end in pairwise([0, *changes.tolist(), len(self)]):
+            if begin < end:
+                yield int(self.run[begin]), int(self.metric[begin]), slice(begin, end)
+
+
+def read_history(runs: Selection, wanted: str | Iterable[str] | None = None) -> History:
+    """The points of the metrics `wanted`, by default of all; `NotFoundError` for one that none of the runs has."""
     names = None if wanted is None else [wanted] if isinstance(wanted, str) else list(dict.fromkeys(wanted))
     spelled = None if names is None else _spelled(names)
-    with store.engine.connect() as connection:
+    with runs.store.engine.connect() as connection:
+        pks = runs.pks
         pieces = _stored(connection, pks, spelled)
         _add_single_points(connection, pks, spelled, pieces)
         if names is None:
@@ -56,7 +80,7 @@ def read_history(store: Store, pks: Sequence[int], wanted: str | Iterable[str] |
         elif spelled is not None:
             drop_aliases(pieces, spelled)
             _check_known(connection, pks, names, {key for _, key in pieces})
-    return _table(pieces, pks, ids_of(store, pks), names, spelled or {})
+    return _in_columns(pieces, runs, names, spelled or {})
 
 
 def _spelled(names: Sequence[str]) -> dict[str, str]:
@@ -117,28 +141,24 @@ def _check_known(connection: Connection, pks: Sequence[int], names: Sequence[str
             raise missing(name, connection.execute(statement).scalars())
 
 
-def _table(
-    pieces: Mapping[Series, list[Points]],
-    pks: Sequence[int],
-    ids: Sequence[str],
-    names: Sequence[str],
-    spelled: Mapping[str, str],
-) -> pa.Table:
+def _in_columns(
+    pieces: Mapping[Series, list[Points]], runs: Selection, names: list[str], spelled: Mapping[str, str]
+) -> History:
     """The series one below the other, by run and then by metric."""
     place = {name: index for index, name in enumerate(names)}
-    row_of = {pk: index for index, pk in enumerate(pks)}
+    row_of = {pk: index for index, pk in enumerate(runs.pks)}
     series = sorted(((row_of[pk], place[spelled[key]]), _in_time(parts)) for (pk, key), parts in pieces.items())
     codes = np.array([code for code, _ in series], np.int32).reshape(-1, 2)
     points = [points for _, points in series]
     lengths = [len(part.steps) for part in points]
-    return pa.table(
-        {
-            "run_id": _dictionary(np.repeat(codes[:, 0], lengths), ids),
-            "metric": _dictionary(np.repeat(codes[:, 1], lengths), names),
-            "step": _joined([part.steps for part in points], np.int64),
-            "time": pa.array(_joined([part.times for part in points], np.int64)).view(_TIME),
-            "value": _values(points),
-        }
+    return History(
+        ids_of(runs),
+        names,
+        np.repeat(codes[:, 0], lengths),
+        np.repeat(codes[:, 1], lengths),
+        _joined([part.steps for part in points], np.int64),
+        _joined([part.times for part in points], np.int64),
+        _values(points),
     )
 
 
@@ -166,7 +186,3 @@ def _values(points: Sequence[Points]) -> npt.NDArray[Any]:
 
 def _joined(arrays: Sequence[npt.NDArray[Any]], kind: Any) -> npt.NDArray[Any]:
     return np.concatenate(arrays) if arrays else np.empty(0, kind)
-
-
-def _dictionary(codes: npt.NDArray[np.int32], words: Sequence[str]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(words, pa.string()))

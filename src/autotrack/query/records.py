@@ -212,11 +212,11 @@ class Record:
 
     def history(self, metrics: str | Iterable[str] | None = None) -> pd.DataFrame:
         """Every point of the metrics (all by default); columns as in `Runs.history`."""
-        return self._alone().history(metrics)
+        return self.selection.history(metrics)
 
     def history_arrow(self, metrics: str | Iterable[str] | None = None) -> pa.Table:
         """As `history`, as an Arrow table."""
-        return self._alone().history_arrow(metrics)
+        return self.selection.history_arrow(metrics)
 
     def plot(self, *args: Any, **options: Any) -> Any:
         """Draw the run's curves with matplotlib."""
@@ -254,7 +254,9 @@ class Record:
     def _blobs(self) -> Blobs:
         return self._page.store.blobs
 
-    def _alone(self) -> Runs:
+    @property
+    def selection(self) -> Runs:
+        """The run as `Runs`, of which it is the only one."""
         return Runs(self._page.store, [self._pk], emit=self._emit)
 
 
@@ -296,7 +298,7 @@ class Runs(Selection, Sequence[Record]):
         """The ids of the runs."""
         from autotrack.query.frames import ids_of
 
-        return ids_of(self.store, self.pks)
+        return ids_of(self)
 
     def take(self, indices: Iterable[int]) -> Runs:
         """The runs at these places."""
@@ -308,21 +310,23 @@ class Runs(Selection, Sequence[Record]):
         Metrics are their last value; with several `aggregates` (last, first, min, max, count) each has a column, as
         in `metrics.val/loss.min`. A column whose values differ in type is text.
         """
-        from autotrack.query.frames import to_arrow
+        from autotrack.query.arrow import runs_table
+        from autotrack.query.frames import columns_of
 
-        return to_arrow(self.store, self.pks, aggregates)
+        return runs_table(columns_of(self, aggregates))
 
     def to_pandas(self, aggregates: Sequence[str] = ("last",)) -> pd.DataFrame:
         """As `to_arrow`, as a pandas DataFrame; columns of mixed types hold the values as they were logged."""
-        from autotrack.query.frames import to_pandas
+        from autotrack.query.arrow import runs_frame
+        from autotrack.query.frames import columns_of
 
-        return to_pandas(self.store, self.pks, aggregates)
+        return runs_frame(columns_of(self, aggregates))
 
     def to_polars(self, aggregates: Sequence[str] = ("last",)) -> pl.DataFrame:
         """As `to_arrow`, as a polars DataFrame."""
-        from autotrack.query.frames import to_polars
+        from autotrack.query.arrow import as_polars
 
-        return to_polars(self.store, self.pks, aggregates)
+        return as_polars(self.to_arrow(aggregates), "to_polars")
 
     def history(self, metrics: str | Iterable[str] | None = None) -> pd.DataFrame:
         """Every point of the metrics (all by default) as a pandas DataFrame.
@@ -331,15 +335,17 @@ class Runs(Selection, Sequence[Record]):
         else float64, NaN included). Runs come in their order, metrics as asked for, points as they were logged.
         `NotFoundError` for a metric that none of the runs has.
         """
-        from autotrack.query.frames import as_pandas
+        from autotrack.query.arrow import history_frame
+        from autotrack.query.history import read_history
 
-        return as_pandas(self.history_arrow(metrics), "history")
+        return history_frame(read_history(self, metrics))
 
     def history_arrow(self, metrics: str | Iterable[str] | None = None) -> pa.Table:
         """As `history`, as an Arrow table with `run_id` and `metric` as dictionaries."""
+        from autotrack.query.arrow import history_table
         from autotrack.query.history import read_history
 
-        return read_history(self.store, self.pks, metrics)
+        return history_table(read_history(self, metrics))
 
     def pareto(self, objectives: Mapping[str, str]) -> Runs:
         """The runs that no other beats in all objectives: `{"metrics.accuracy": "max", "run.duration": "min"}`."""

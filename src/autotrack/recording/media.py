@@ -48,8 +48,8 @@ def table_bytes(name: str, data: Any) -> tuple[bytes, str]:
     try:
         import pyarrow
         import pyarrow.parquet
-    except ImportError as error:  # pragma: no cover - a core dependency
-        raise MissingDependencyError("pyarrow", "pandas", "log_table") from error
+    except ImportError as error:
+        raise MissingDependencyError("pyarrow", "arrow", "log_table") from error
     kind = f"{type(data).__module__.partition('.')[0]}.{type(data).__name__}"
     try:
         if kind == "pandas.DataFrame":

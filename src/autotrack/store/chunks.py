@@ -18,20 +18,24 @@ take 22 bytes, however many there are.
 from __future__ import annotations
 
 import struct
+import sys
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from autotrack.exceptions import StoreError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 LEVEL = 1
 
 _head = struct.Struct("<IH")
 _first = struct.Struct("<q")
 _size = struct.Struct("<I")
-_codec = pa.Codec("zstd", compression_level=LEVEL)
 _CONSTANT, _PLAIN, _COMPRESSED = 0, 1, 2
 
 Floats = npt.NDArray[np.float64]
@@ -77,7 +81,7 @@ def _pack(values: npt.NDArray[Any]) -> bytes:
         if constant[number]:
             parts.append(plane[:1].tobytes())
             continue
-        packed = _codec.compress(plane, asbytes=True)
+        packed = zstd.compress(plane, LEVEL)
         if len(packed) + _size.size < count:
             kinds |= _COMPRESSED << 2 * number
             parts += (_size.pack(len(packed)), packed)
@@ -106,7 +110,7 @@ def _unpack(data: memoryview, offset: int) -> tuple[npt.NDArray[np.uint8], int]:
             size = _size.unpack_from(data, offset)[0]
             offset += _size.size
             packed = data[offset : offset + size]
-            planes[number] = np.frombuffer(_codec.decompress(packed, decompressed_size=count), np.uint8)
+            planes[number] = np.frombuffer(zstd.decompress(packed), np.uint8)
             offset += size
     return np.ascontiguousarray(planes.T).reshape(-1), offset
 

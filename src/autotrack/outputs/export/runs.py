@@ -31,16 +31,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
-
 from autotrack.exceptions import InvalidValueError
 from autotrack.outputs.export.places import MANIFEST, place_for
 from autotrack.outputs.export.tables import HISTORY, TABLES
 from autotrack.query.columns import column
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     from autotrack.query.records import Runs
 
 Progress = Callable[[int, int], None]
@@ -121,6 +120,8 @@ def _write_parquet(runs: Runs, folder: Path, counter: _Counter) -> int:
 
 
 def _write_experiment(runs: Runs, experiment: str, folder: Path, counter: _Counter) -> int:
+    import pyarrow.parquet as pq
+
     points = 0
     partition = f"experiment={quote(experiment, safe=' ')}"
     with ExitStack() as stack:
@@ -144,6 +145,9 @@ def _write_experiment(runs: Runs, experiment: str, folder: Path, counter: _Count
 
 
 def _write_csv(runs: Runs, folder: Path, counter: _Counter) -> int:
+    import pyarrow as pa
+    import pyarrow.csv
+
     counter.add(0)
     table = runs.to_arrow()
     table = pa.table([_writable(table.column(name)) for name in table.column_names], names=table.column_names)
@@ -160,11 +164,15 @@ def _write_csv(runs: Runs, folder: Path, counter: _Counter) -> int:
 
 
 def _writable(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+
     return values.cast(pa.string()) if pa.types.is_null(values.type) else values
 
 
 def _histories(runs: Runs) -> Iterator[pa.Table]:
     """All points of the runs, of so many runs at a time that they fit into memory."""
+    import pyarrow as pa
+
     for places in _batches([sum(found.count for found in record.metrics.values()) for record in runs]):
         table = runs.take(places).history_arrow()
         yield pa.table([table.column(field.name).cast(field.type) for field in HISTORY], schema=HISTORY)

@@ -7,23 +7,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
+from autotrack.query.arrow import arrow, types
 from autotrack.query.columns import as_float
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from autotrack.query.records import Record
+else:
+    pa = arrow("an export")
 
 Row = tuple[Any, ...]
 
-_TYPES = {
-    "text": pa.string(),
-    "int": pa.int64(),
-    "real": pa.float64(),
-    "bool": pa.bool_(),
-    "time": pa.timestamp("us", tz="UTC"),
-    "texts": pa.list_(pa.string()),
-}
+_TYPES = types()
 _POINTS = ("first", "last", "min", "max")
 
 

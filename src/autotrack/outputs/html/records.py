@@ -192,7 +192,7 @@ def _charts(record: Record, keys: Sequence[str]) -> dict[str, str]:
         points += sum(record.metrics[key].count for key in family)
         if points <= _POINTS_READ and len(chosen) < _CHARTS_SHOWN:
             chosen[name] = family
-    found = curves_of(record._alone(), [key for family in chosen.values() for key in family]) if chosen else {}
+    found = curves_of(record.selection, [key for family in chosen.values() for key in family]) if chosen else {}
     charts = {}
     for name, family in chosen.items():
         drawn = sparkline([curve for key in family for curve in found[key][:1]], LARGE, label=", ".join(family))

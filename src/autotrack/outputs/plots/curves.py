@@ -83,7 +83,7 @@ def plot_record(
     names = _main_metrics(list(record.metrics)) if metrics is None else list(metrics)
     if not names:
         raise NotFoundError(f"the run {record.name!r} has no metrics")
-    found = {name: curves[0] for name, curves in curves_of(record._alone(), names).items()}
+    found = {name: curves[0] for name, curves in curves_of(record.selection, names).items()}
     single = {name: float(curve.values[0]) for name, curve in found.items() if len(curve.values) == 1}
     charts: dict[str, list[str]] = {}
     for name in found:
