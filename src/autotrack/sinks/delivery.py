@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from autotrack._locks import FileLock
+from autotrack.journal.blobs import BlobFolder
 from autotrack.journal.confirmations import confirm, confirmed_position, notes_folder
 from autotrack.journal.reader import JournalReader, journals
 from autotrack.settings import Place
@@ -66,11 +67,12 @@ def _deliver_journal(
     if noted and not journal.read(noted, state=state, size=1):
         return True
     position = sink.position(journal.id)
+    blobs = BlobFolder(place.blobs)
     while not stop():
         state = journal.state()
         batch = journal.read(position, state=state)
         if batch:
-            sink.write(batch, place.blobs)
+            sink.write(batch, blobs)
             position = batch.end
             done.events += len(batch.events)
         if batch or position != noted:

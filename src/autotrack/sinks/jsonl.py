@@ -23,7 +23,7 @@ import msgspec
 from autotrack.events import Event, MetricRows
 from autotrack.exceptions import ConfigurationError
 from autotrack.journal.reader import Batch
-from autotrack.sinks.base import Sink
+from autotrack.sinks.base import BlobReader, Sink
 from autotrack.sinks.opening import sink_name
 
 
@@ -46,7 +46,7 @@ class JsonLinesSink(Sink):
     def position(self, journal: str) -> int:
         return self._mark(journal).position
 
-    def write(self, batch: Batch, blobs: Path) -> None:
+    def write(self, batch: Batch, blobs: BlobReader) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         mark = self._mark(batch.journal)
         if batch.end <= mark.position:

@@ -115,7 +115,7 @@ class Folding:
                 break
             if until is None and state is not State.DEAD:
                 until = batch.end
-            touched = take(self.store, batch, self.blobs, journal.reader.header)
+            touched = fold_batch(self.store, batch, self.blobs, journal.reader.header)
             if touched is not None:
                 journal.position, journal.moved = batch.end, True
                 self._count(batch, touched)
@@ -175,10 +175,10 @@ class Folding:
                 connection.close()
 
 
-def take(store: Store, batch: Batch, blobs: Path, header: Header | None = None) -> Touched | None:
-    """Apply a batch whose files lie in `blobs`, in one transaction; None if its range was taken before.
+def fold_batch(store: Store, batch: Batch, blobs: Path, header: Header) -> Touched | None:
+    """Apply a batch whose files are in `blobs`, in one transaction; None if its range was folded before.
 
-    An event that the database refuses costs itself alone: it becomes a line in its run's capture report.
+    An event that the database refuses does not keep the others out: it becomes a line in its run's capture report.
     """
     missing = bring_blobs(store, batch, blobs)
     gathered = Gathered(batch, missing)

@@ -30,23 +30,17 @@ _appended = {
 }
 
 
-def claim(connection: Connection, batch: Batch, header: Header | None) -> bool:
-    """Move the journal's cursor over the batch; False if somebody else has taken it already.
+def claim(connection: Connection, batch: Batch, header: Header) -> bool:
+    """Move the journal's cursor over the batch; False if another process has folded its range already.
 
-    The first statement of the transaction that applies the batch. Without a header nothing is known of the writer
-    but that it was heard of just now.
+    The first statement of the transaction that applies the batch.
     """
-    journals, now = schema.journals, schema.now()
-    about = {"state": "silent", "last_seen": now, "host": "", "pid": 0, "created": now}
-    if header is not None:
-        created = round(header.created * 1e6)
-        about = {"state": "live", "last_seen": created, "host": header.host, "pid": header.pid, "created": created}
+    journals, created = schema.journals, round(header.created * 1e6)
     insert = _insert(connection, journals).values(
-        id=batch.journal, position=batch.end, damaged=len(batch.damaged), **about
-    )
+        id=batch.journal, position=batch.end, damaged=len(batch.damaged),
+        state="live", last_seen=created, host=header.host, pid=header.pid, created=created,
+    )  # fmt: skip
     changes = {"position": insert.excluded.position, "damaged": journals.c.damaged + insert.excluded.damaged}
-    if header is None:
-        changes["last_seen"] = insert.excluded.last_seen
     statement = insert.on_conflict_do_update(
         index_elements=["id"], set_=changes, where=journals.c.position == batch.start
     )
