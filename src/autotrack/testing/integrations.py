@@ -18,7 +18,7 @@ from autotrack.settings import Place
 
 
 class IntegrationTestCase(ABC):
-    """The tests of an integration. Subclass it, name the class `Test…`, implement `install`, `uninstall` and `train`."""
+    """The tests of an integration. Subclass it, name the class `Test…`, and implement the three methods."""
 
     @abstractmethod
     def install(self) -> None:

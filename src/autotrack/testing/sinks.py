@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from autotrack.events import AnyEvent, Artifact, Event, Frame, Media, MetricRows, Params, RunFinished, RunStarted
 from autotrack.exceptions import NotFoundError
@@ -76,7 +76,7 @@ class SinkTestCase(ABC):
         """All facts that have arrived in the sink, read back from where it keeps them."""
 
     def files_in(self, sink: Sink) -> dict[str, bytes] | None:
-        """The files that the sink has copied, by name of artifact or key of medium; None for a sink that copies none."""
+        """The files that the sink has copied, by artifact name or media key; None for a sink that copies none."""
         return None
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
@@ -103,7 +103,7 @@ class SinkTestCase(ABC):
         assert deliver(place, sink).error is None
         found = self.files_in(sink)
         if found is None:
-            return _skip("the sink copies no files")
+            _skip("the sink copies no files")
         for what, expected in STORED_BYTES.items():
             if what not in self.leaves_out:
                 assert {name: found.get(name) for name in expected} == expected
@@ -193,7 +193,7 @@ class SinkTestCase(ABC):
             _skip(f"the sink leaves out {case}")
 
 
-def _skip(reason: str) -> None:
+def _skip(reason: str) -> NoReturn:
     import pytest
 
     pytest.skip(reason)

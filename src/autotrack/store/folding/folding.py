@@ -24,7 +24,7 @@ from autotrack.store.engine import Store
 from autotrack.store.folding.compact import compact
 from autotrack.store.folding.report import FoldReport, Progress
 from autotrack.store.folding.rows import Gathered
-from autotrack.store.folding.run_rows import Touched
+from autotrack.store.folding.run_rows import TouchedRuns
 from autotrack.store.folding.writing import REFUSALS, apply, apply_singly, claim
 
 STORE = "store"  # the name of the store itself among the sinks of a journal
@@ -130,9 +130,9 @@ class Folding:
             ).scalar()
         return position or 0
 
-    def _count(self, batch: Batch, touched: Touched) -> None:
+    def _count(self, batch: Batch, touched: TouchedRuns) -> None:
         report = self.report
-        report.runs.update(touched.rows)
+        report.runs.update(touched.runs)
         for event in batch.events:
             if isinstance(event, MetricRows):
                 report.points += len(event.steps) * len(event.values)
@@ -175,7 +175,7 @@ class Folding:
                 connection.close()
 
 
-def fold_batch(store: Store, batch: Batch, blobs: Path, header: Header) -> Touched | None:
+def fold_batch(store: Store, batch: Batch, blobs: Path, header: Header) -> TouchedRuns | None:
     """Apply a batch whose files are in `blobs`, in one transaction; None if its range was folded before.
 
     An event that the database refuses does not keep the others out: it becomes a line in its run's capture report.

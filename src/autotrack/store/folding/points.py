@@ -17,7 +17,7 @@ from autotrack.store import schema
 from autotrack.store.bulk import Keys, Writer, rows_in
 from autotrack.store.chunks import encode_axis, encode_values
 from autotrack.store.folding.rows import Gathered, Ints, Points, Slot, number_or_none
-from autotrack.store.folding.run_rows import Touched
+from autotrack.store.folding.run_rows import TouchedRuns
 
 FULL = 1 << 16  # points in the longest chunk
 _EXACT = 1 << 53  # ints up to here survive as doubles
@@ -123,7 +123,7 @@ class PointWriter:
     summaries: dict[tuple[int, str], Summary] = field(default_factory=dict)
     pieces: list[Piece] = field(default_factory=list)
 
-    def write(self, gathered: Gathered, touched: Touched) -> set[int]:
+    def write(self, gathered: Gathered, touched: TouchedRuns) -> set[int]:
         """Write all points of the batch; returns the keys of the runs that got chunks."""
         for (slot, keys, _), parts in gathered.points.items():
             self._take(slot, keys, _joined(parts))

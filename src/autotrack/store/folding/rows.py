@@ -19,17 +19,14 @@ import numpy.typing as npt
 from autotrack import events
 from autotrack.events import AnyEvent, MetricRows
 from autotrack.journal.reader import Batch
+from autotrack.journal.run_state import LATEST, changes_by_run, micros
 from autotrack.store.schema import LONGEST_TEXT
 
 _LONGEST_FACT = 1_000
 _LONGEST_LIST = 16
-_LATEST = 9e12  # seconds; as microseconds they still fit
 
 Ints = npt.NDArray[np.int64]
 Row = tuple[Any, ...]
-Lifecycle = (
-    events.RunStarted | events.RunResumed | events.RunFinished | events.TrainingStarted | events.TrainingFinished
-)
 
 
 class Slot:
@@ -52,19 +49,6 @@ class Points(NamedTuple):
     values: tuple[npt.NDArray[Any], ...]
 
 
-class RunFacts:
-    """What one batch says of a run itself."""
-
-    __slots__ = ("last_event", "lifecycle", "name", "named", "numbers")
-
-    def __init__(self) -> None:
-        self.last_event = 0
-        self.lifecycle: list[Lifecycle] = []
-        self.name: str | None = None
-        self.named = 0
-        self.numbers: set[int] = set()
-
-
 class Gathered:
     """All facts of one batch, by the table that takes them. `rows` lack the run's key, which comes first."""
 
@@ -73,7 +57,7 @@ class Gathered:
         self.batch = batch
         self.missing = missing
         self.journal = batch.journal
-        self.runs: dict[str, RunFacts] = {}
+        self.runs = changes_by_run(batch.events)
         self.slots: dict[tuple[str, int], Slot] = {}
         self.params: dict[Slot, dict[str, Row]] = {}
         self.tags: dict[Slot, dict[str, tuple[str | None, int]]] = {}
@@ -89,45 +73,28 @@ class Gathered:
                 self._event(event)  # type: ignore[arg-type]
 
     def _event(self, event: AnyEvent) -> None:
-        time = micros(event.time)
-        facts = self.runs.get(event.run)
-        if facts is None:
-            facts = self.runs[event.run] = RunFacts()
-        facts.last_event = max(facts.last_event, time)
-        _takers[type(event)](self, facts, event, time)
+        _takers[type(event)](self, event, micros(event.time))
 
     def slot(self, run: str, number: int) -> Slot:
         """Where facts of training `number` of `run` go."""
         slot = self.slots.get((run, number))
         if slot is None:
             slot = self.slots[run, number] = Slot(run, number)
-            if number:
-                self.runs[run].numbers.add(number)
         return slot
 
     def _points(self, rows: MetricRows) -> None:
         frame = rows.frame
-        facts = self.runs.get(frame.run)
-        if facts is None:
-            facts = self.runs[frame.run] = RunFacts()
-        times = moments(rows.times)
-        facts.last_event = max(facts.last_event, int(times.max()))
         key = (self.slot(frame.run, frame.training), frame.keys, frame.types)
-        self.points.setdefault(key, []).append(Points(rows.steps, times, rows.values))
+        self.points.setdefault(key, []).append(Points(rows.steps, moments(rows.times), rows.values))
 
     def add(self, table: str, slot: Slot, *values: Any) -> None:
         """A row for a table whose rows are only ever added."""
         self.rows.setdefault(table, []).append((slot, values))
 
-    def _lifecycle(self, facts: RunFacts, event: Lifecycle, time: int) -> None:
-        facts.lifecycle.append(event)
-        self.slot(event.run, 0 if isinstance(event, events.RunStarted) else event.training)
+    def _of_the_run(self, event: AnyEvent, time: int) -> None:
+        """Its state, which `runs` has already, and nothing else."""
 
-    def _renamed(self, facts: RunFacts, event: events.RunRenamed, time: int) -> None:
-        if time >= facts.named:
-            facts.name, facts.named = event.name, time
-
-    def _params(self, facts: RunFacts, event: events.Params, time: int) -> None:
+    def _params(self, event: events.Params, time: int) -> None:
         slot = self.slot(event.run, event.training)
         params = self.params.get(slot)
         if params is None:
@@ -136,18 +103,18 @@ class Gathered:
             number, text = searchable(value)
             params[key] = (key, value, number, text, event.origin, time)
 
-    def _tags(self, facts: RunFacts, event: events.Tags, time: int) -> None:
+    def _tags(self, event: events.Tags, time: int) -> None:
         tags = self.tags.setdefault(self.slot(event.run, event.training), {})
         for key, value in event.values.items():
             tags[key] = (value, time)
 
-    def _note(self, facts: RunFacts, event: events.Note, time: int) -> None:
+    def _note(self, event: events.Note, time: int) -> None:
         self.add("notes", self.slot(event.run, 0), time, event.text, event.user)
 
-    def _section(self, facts: RunFacts, event: events.Section, time: int) -> None:
+    def _section(self, event: events.Section, time: int) -> None:
         self.sections[self.slot(event.run, event.training), event.name, event.attempt] = event
 
-    def _artifact(self, facts: RunFacts, event: events.Artifact, time: int) -> None:
+    def _artifact(self, event: events.Artifact, time: int) -> None:
         slot, moment = self.slot(event.run, event.training), time if event.replaces is None else micros(event.replaces)
         stored, meta = event.stored and self._is_there(event, event.name, time), event.meta
         if event.stored and not stored:
@@ -175,44 +142,44 @@ class Gathered:
         self.add("reports", self.slot(event.run, event.training), time, "artifact", message, "missing", 1)
         return False
 
-    def _media(self, facts: RunFacts, event: events.Media, time: int) -> None:
+    def _media(self, event: events.Media, time: int) -> None:
         self._is_there(event, event.key, time)
         self.add(
             "media", self.slot(event.run, event.training), event.key, event.kind, event.step, time, event.digest,
             event.size, event.media_type, as_json(event.meta),
         )  # fmt: skip
 
-    def _dataset(self, facts: RunFacts, event: events.Dataset, time: int) -> None:
+    def _dataset(self, event: events.Dataset, time: int) -> None:
         self.add(
             "datasets", self.slot(event.run, event.training), event.name, event.role, event.version, event.source,
             event.digest, as_json(event.meta),
         )  # fmt: skip
 
-    def _model(self, facts: RunFacts, event: events.Model, time: int) -> None:
+    def _model(self, event: events.Model, time: int) -> None:
         self.add(
             "models", self.slot(event.run, event.training), event.name, event.flavor, event.digest, event.size,
             event.stored, time, as_json(event.meta),
         )  # fmt: skip
 
-    def _evaluation(self, facts: RunFacts, event: events.Evaluation, time: int) -> None:
+    def _evaluation(self, event: events.Evaluation, time: int) -> None:
         slot = self.slot(event.run, event.training)
         self.add("evaluations", slot, event.name, time, as_json(event.columns), as_json(event.meta))
 
-    def _report(self, facts: RunFacts, event: events.Report, time: int) -> None:
+    def _report(self, event: events.Report, time: int) -> None:
         slot = self.slot(event.run, event.training)
         self.add("reports", slot, time, event.what, event.message, event.level, event.count)
 
-    def _console(self, facts: RunFacts, event: events.Console, time: int) -> None:
+    def _console(self, event: events.Console, time: int) -> None:
         self.add("console", self.slot(event.run, 0), time, event.stream, event.text)
 
 
 _takers: dict[type, Callable[..., None]] = {
-    events.RunStarted: Gathered._lifecycle,
-    events.RunResumed: Gathered._lifecycle,
-    events.RunFinished: Gathered._lifecycle,
-    events.TrainingStarted: Gathered._lifecycle,
-    events.TrainingFinished: Gathered._lifecycle,
-    events.RunRenamed: Gathered._renamed,
+    events.RunStarted: Gathered._of_the_run,
+    events.RunResumed: Gathered._of_the_run,
+    events.RunFinished: Gathered._of_the_run,
+    events.TrainingStarted: Gathered._of_the_run,
+    events.TrainingFinished: Gathered._of_the_run,
+    events.RunRenamed: Gathered._of_the_run,
     events.Params: Gathered._params,
     events.Tags: Gathered._tags,
     events.Note: Gathered._note,
@@ -227,14 +194,9 @@ _takers: dict[type, Callable[..., None]] = {
 }
 
 
-def micros(seconds: float) -> int:
-    """Seconds as whole microseconds; 0 for a time that is none."""
-    return round(seconds * 1e6) if abs(seconds) < _LATEST else 0
-
-
 def moments(seconds: npt.NDArray[np.float64]) -> Ints:
     """As `micros`, of an array."""
-    return np.rint(np.where(np.abs(seconds) < _LATEST, seconds, 0.0) * 1e6).astype(np.int64)
+    return np.rint(np.where(np.abs(seconds) < LATEST, seconds, 0.0) * 1e6).astype(np.int64)
 
 
 def as_json(value: Any) -> str:

@@ -19,7 +19,7 @@ from autotrack.store.folding.compact import compact
 from autotrack.store.folding.hidden_values import cover_key, uncover, write_latest
 from autotrack.store.folding.points import PointWriter
 from autotrack.store.folding.rows import Gathered, as_json, leaves
-from autotrack.store.folding.run_rows import Touched, settle
+from autotrack.store.folding.run_rows import TouchedRuns, write_runs
 from autotrack.store.folding.split_trainings import forget_facts, move_training, write_facts
 
 _sections = Writer(schema.sections, key=("run_pk", "name", "attempt", "training"))
@@ -48,13 +48,13 @@ def claim(connection: Connection, batch: Batch, header: Header) -> bool:
     return bool(claimed.rowcount == 1)
 
 
-def apply(connection: Connection, gathered: Gathered) -> Touched:
+def apply(connection: Connection, gathered: Gathered) -> TouchedRuns:
     """Write all facts of a batch whose range was claimed in this transaction."""
     keys = Keys(connection)
-    touched = settle(connection, gathered, keys)
+    touched = write_runs(connection, gathered, keys)
     _part(connection, touched)
     _report_damage(connection, gathered.batch, touched)
-    shared = {row.pk for row in touched.rows.values() if any(item.child is None for item in row.trainings.values())}
+    shared = touched.shared
     params = [(slot.pk, *row, slot.training) for slot, rows in gathered.params.items() for row in rows.values()]
     write_latest(connection, schema.params, params, shared)
     _write_tags(connection, gathered, shared)
@@ -71,9 +71,9 @@ def apply(connection: Connection, gathered: Gathered) -> Touched:
     return touched
 
 
-def apply_singly(connection: Connection, batch: Batch, missing: Collection[str]) -> Touched:
+def apply_singly(connection: Connection, batch: Batch, missing: Collection[str]) -> TouchedRuns:
     """As `apply`, event by event, so that one which the database refuses does not keep the others out."""
-    touched = Touched()
+    touched = TouchedRuns()
     for event in batch.events:
         one = replace(batch, events=[event], damaged=[])
         try:
@@ -84,7 +84,8 @@ def apply_singly(connection: Connection, batch: Batch, missing: Collection[str])
             message = f"{what} could not be stored: {getattr(error, 'orig', None) or error}"
             refused = Report(run=event.run, time=schema.now() / 1e6, what=what, message=message)
             found = apply(connection, Gathered(replace(one, events=[refused])))
-        touched.rows |= found.rows
+        touched.runs |= found.runs
+        touched.pks |= found.pks
     _report_damage(connection, batch, touched)
     return touched
 
@@ -100,7 +101,7 @@ def _replace_artifacts(connection: Connection, gathered: Gathered) -> None:
             connection.execute(table.insert().values(run_pk=slot.pk, training=slot.training, **values))
 
 
-def _part(connection: Connection, touched: Touched) -> None:
+def _part(connection: Connection, touched: TouchedRuns) -> None:
     """Give trainings what is theirs, where they have runs of their own now."""
     children: dict[int, dict[int, int]] = defaultdict(dict)
     for run_pk, number, child_pk in touched.moved:
@@ -124,7 +125,7 @@ def _write_tags(connection: Connection, gathered: Gathered, shared: Collection[i
             connection.execute(schema.tags.delete().where(gone))
 
 
-def _write_sections(connection: Connection, gathered: Gathered, touched: Touched) -> None:
+def _write_sections(connection: Connection, gathered: Gathered, touched: TouchedRuns) -> None:
     if not gathered.sections:
         return
     rows: list[tuple[Any, ...]] = []
@@ -144,7 +145,7 @@ def _write_sections(connection: Connection, gathered: Gathered, touched: Touched
 
 
 def _latest_sections(
-    connection: Connection, gathered: Gathered, touched: Touched
+    connection: Connection, gathered: Gathered, touched: TouchedRuns
 ) -> dict[tuple[int, str], tuple[int, int]]:
     """Attempt and training of the section that speaks for a run: of the latest attempt, rather of a training."""
     pks = {slot.pk for slot, _, _ in gathered.sections} & touched.known
@@ -155,7 +156,7 @@ def _latest_sections(
     return latest
 
 
-def _report_damage(connection: Connection, batch: Batch, touched: Touched) -> None:
+def _report_damage(connection: Connection, batch: Batch, touched: TouchedRuns) -> None:
     """Tell the runs that may have lost something: those of the batch, and those that the journal had open."""
     damaged = batch.damaged
     if not damaged:
@@ -165,7 +166,7 @@ def _report_damage(connection: Connection, batch: Batch, touched: Touched) -> No
     message = f"{len(damaged)} places ({size:,} bytes) of the journal could not be read: {reasons}"
     runs = schema.runs.c
     unfinished = select(runs.pk).where((runs.owner == batch.journal) & (runs.status == literal_column("'running'")))
-    pks = {row.pk for row in touched.rows.values()} | set(connection.execute(unfinished).scalars())
+    pks = {touched.pks[run] for run in touched.runs} | set(connection.execute(unfinished).scalars())
     line = (schema.now(), "journal", message, "missing", len(damaged), 0)
     _appended["reports"].write(connection, [(pk, *line) for pk in sorted(pks)])
 
