@@ -123,7 +123,7 @@ class EventGatherer:
         data, end, unpack = segment.data, segment.end, RECORD.unpack_from
         while offset + RECORD.size <= end:
             checksum, head = unpack(data, offset)
-            following = offset + ((RECORD.size + (head & LENGTH_MASK) + 7) & ~7)
+            following = offset + padded(RECORD.size + (head & LENGTH_MASK))
             if head and following <= end and _crc32(data[offset + 4 : following]) == checksum:
                 yield head >> KIND_SHIFT, offset, following
                 offset = following

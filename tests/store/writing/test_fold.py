@@ -23,7 +23,7 @@ from autotrack.journal.reader import journals
 from autotrack.settings import Place
 from autotrack.store.engine import Store, open_store
 from autotrack.store.folding.fold import fold
-from autotrack.store.folding.folding import FOREIGN_KEPT, INCOMPLETE_KEPT
+from autotrack.store.folding.journals import FOREIGN_KEPT, INCOMPLETE_KEPT
 
 Recordings = Callable[..., Any]
 

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, func, select
 from autotrack.store import schema
 from autotrack.store.bulk import Keys, rows_in
 from autotrack.store.chunks import decode_axis, decode_values
-from autotrack.store.folding.points import FULL, Piece, write_chunks
-from autotrack.store.folding.rows import Points
+from autotrack.store.folding.chunk_rows import FULL, Piece, write_chunks
+from autotrack.store.folding.rows import MetricPoints
 
 TOGETHER = 16  # chunks of one size that become one
 _ENOUGH = FULL // 2  # points of a chunk that is left alone
@@ -88,7 +88,7 @@ def _merge(connection: Connection, keys: Keys, run_pk: int, group: list[_Axis]) 
     if np.any(times[1:] < times[:-1]):
         order = np.argsort(times, kind="stable")
         steps, times, arrays = steps[order], times[order], tuple(array[order] for array in arrays)
-    write_chunks(connection, keys, [Piece(run_pk, group[0].training, names, Points(steps, times, arrays))])
+    write_chunks(connection, keys, [Piece(run_pk, group[0].training, names, MetricPoints(steps, times, arrays))])
     _delete(connection, run_pk, pks)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autotrack.exceptions import ConfigurationError
 from autotrack.store.engine import Store
-from autotrack.store.folding.folding import Folding
+from autotrack.store.folding.journals import JournalFold
 from autotrack.store.folding.report import FoldReport, Progress
 
 
@@ -37,7 +37,7 @@ def fold(
     report = FoldReport()
     if not _anything_in(journals_dir) and store.writable:
         return report
-    return Folding(store, journals_dir, blobs_dir, report, progress).run(delete=delete)
+    return JournalFold(store, journals_dir, blobs_dir, report, progress).run(delete=delete)
 
 
 def _anything_in(folder: Path) -> bool:

@@ -41,7 +41,7 @@ class Slot:
         self.training = number  # what rows say: 0 once the training has a run of its own
 
 
-class Points(NamedTuple):
+class MetricPoints(NamedTuple):
     """Rows of one frame: steps, times in microseconds, and one array of values per key."""
 
     steps: Ints
@@ -49,7 +49,7 @@ class Points(NamedTuple):
     values: tuple[npt.NDArray[Any], ...]
 
 
-class Gathered:
+class GatheredRows:
     """All facts of one batch, by the table that takes them. `rows` lack the run's key, which comes first."""
 
     def __init__(self, batch: Batch, missing: Collection[str] = ()) -> None:
@@ -65,7 +65,7 @@ class Gathered:
         self.replaced: dict[tuple[Slot, str, int], Row] = {}
         self._artifacts: dict[tuple[Slot, str, int], int] = {}
         self.sections: dict[tuple[Slot, str, int], events.Section] = {}
-        self.points: dict[tuple[Slot, tuple[str, ...], str], list[Points]] = {}
+        self.points: dict[tuple[Slot, tuple[str, ...], str], list[MetricPoints]] = {}
         for event in batch.events:
             if type(event) is MetricRows:
                 self._points(event)
@@ -85,7 +85,7 @@ class Gathered:
     def _points(self, rows: MetricRows) -> None:
         frame = rows.frame
         key = (self.slot(frame.run, frame.training), frame.keys, frame.types)
-        self.points.setdefault(key, []).append(Points(rows.steps, moments(rows.times), rows.values))
+        self.points.setdefault(key, []).append(MetricPoints(rows.steps, moments(rows.times), rows.values))
 
     def add(self, table: str, slot: Slot, *values: Any) -> None:
         """A row for a table whose rows are only ever added."""
@@ -174,23 +174,23 @@ class Gathered:
 
 
 _takers: dict[type, Callable[..., None]] = {
-    events.RunStarted: Gathered._of_the_run,
-    events.RunResumed: Gathered._of_the_run,
-    events.RunFinished: Gathered._of_the_run,
-    events.TrainingStarted: Gathered._of_the_run,
-    events.TrainingFinished: Gathered._of_the_run,
-    events.RunRenamed: Gathered._of_the_run,
-    events.Params: Gathered._params,
-    events.Tags: Gathered._tags,
-    events.Note: Gathered._note,
-    events.Section: Gathered._section,
-    events.Artifact: Gathered._artifact,
-    events.Media: Gathered._media,
-    events.Dataset: Gathered._dataset,
-    events.Model: Gathered._model,
-    events.Evaluation: Gathered._evaluation,
-    events.Report: Gathered._report,
-    events.Console: Gathered._console,
+    events.RunStarted: GatheredRows._of_the_run,
+    events.RunResumed: GatheredRows._of_the_run,
+    events.RunFinished: GatheredRows._of_the_run,
+    events.TrainingStarted: GatheredRows._of_the_run,
+    events.TrainingFinished: GatheredRows._of_the_run,
+    events.RunRenamed: GatheredRows._of_the_run,
+    events.Params: GatheredRows._params,
+    events.Tags: GatheredRows._tags,
+    events.Note: GatheredRows._note,
+    events.Section: GatheredRows._section,
+    events.Artifact: GatheredRows._artifact,
+    events.Media: GatheredRows._media,
+    events.Dataset: GatheredRows._dataset,
+    events.Model: GatheredRows._model,
+    events.Evaluation: GatheredRows._evaluation,
+    events.Report: GatheredRows._report,
+    events.Console: GatheredRows._console,
 }
 
 

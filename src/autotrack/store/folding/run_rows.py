@@ -14,7 +14,7 @@ from autotrack.ids import training_id
 from autotrack.journal.run_state import AppliedBatch, AttemptState, RunState, RunStates, TrainingState
 from autotrack.store import schema
 from autotrack.store.bulk import Keys, Updater, Writer, rows_in
-from autotrack.store.folding.rows import Gathered
+from autotrack.store.folding.rows import GatheredRows
 
 _new_runs = Writer(schema.runs, without=("deleted",))
 _known_runs = Updater(schema.runs, key="pk", without=("id", "deleted"))
@@ -44,7 +44,7 @@ class TouchedRuns:
         }
 
 
-def write_runs(connection: Connection, gathered: Gathered, keys: Keys) -> TouchedRuns:
+def write_runs(connection: Connection, gathered: GatheredRows, keys: Keys) -> TouchedRuns:
     """Write runs, attempts and trainings as they are after a batch, and set the row of each slot."""
     touched = TouchedRuns()
     states = RunStates(_load(connection, gathered, touched))
@@ -60,7 +60,7 @@ def write_runs(connection: Connection, gathered: Gathered, keys: Keys) -> Touche
     return touched
 
 
-def _load(connection: Connection, gathered: Gathered, touched: TouchedRuns) -> list[RunState]:
+def _load(connection: Connection, gathered: GatheredRows, touched: TouchedRuns) -> list[RunState]:
     """The stored states of the runs that the batch names, and of those runs of trainings that it may change."""
     runs: dict[int, RunState] = {}
     for row in rows_in(connection, schema.runs, "id", gathered.runs):

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Select, select
 from autotrack.store import schema
 from autotrack.store.bulk import Writer, rows_in
 from autotrack.store.chunks import decode_axis, decode_values
-from autotrack.store.folding.points import Summary, summarise, write_summaries
 from autotrack.store.folding.rows import leaves
+from autotrack.store.folding.summaries import MetricSummary, summarise, write_summaries
 
 _PLAIN = (
     schema.params, schema.tags, schema.artifacts, schema.media, schema.datasets, schema.models,
@@ -83,10 +83,10 @@ def _move_history(connection: Connection, run_pk: int, number: int, child_pk: in
     return [key for key, found in sides.items() if len(found) == 2]
 
 
-def _summaries(connection: Connection, pks: Iterable[int], keys: list[str]) -> list[Summary]:
+def _summaries(connection: Connection, pks: Iterable[int], keys: list[str]) -> list[MetricSummary]:
     """Summaries worked out from the chunks."""
     axes, values = schema.metric_axes.c, schema.metric_values.c
-    found: dict[tuple[int, str], Summary] = {}
+    found: dict[tuple[int, str], MetricSummary] = {}
     for pk in pks if keys else ():
         chunks = (
             select(values.key, axes.data.label("axis"), values.data)

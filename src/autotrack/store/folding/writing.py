@@ -18,7 +18,7 @@ from autotrack.store.bulk import Keys, Writer, rows_in
 from autotrack.store.folding.compact import compact
 from autotrack.store.folding.hidden_values import cover_key, uncover, write_latest
 from autotrack.store.folding.points import PointWriter
-from autotrack.store.folding.rows import Gathered, as_json, leaves
+from autotrack.store.folding.rows import GatheredRows, as_json, leaves
 from autotrack.store.folding.run_rows import TouchedRuns, write_runs
 from autotrack.store.folding.split_trainings import forget_facts, move_training, write_facts
 
@@ -48,7 +48,7 @@ def claim(connection: Connection, batch: Batch, header: Header) -> bool:
     return bool(claimed.rowcount == 1)
 
 
-def apply(connection: Connection, gathered: Gathered) -> TouchedRuns:
+def apply(connection: Connection, gathered: GatheredRows) -> TouchedRuns:
     """Write all facts of a batch whose range was claimed in this transaction."""
     keys = Keys(connection)
     touched = write_runs(connection, gathered, keys)
@@ -78,19 +78,19 @@ def apply_singly(connection: Connection, batch: Batch, missing: Collection[str])
         one = replace(batch, events=[event], damaged=[])
         try:
             with connection.begin_nested():
-                found = apply(connection, Gathered(one, missing))
+                found = apply(connection, GatheredRows(one, missing))
         except REFUSALS as error:
             what = type(event).__name__
             message = f"{what} could not be stored: {getattr(error, 'orig', None) or error}"
             refused = Report(run=event.run, time=schema.now() / 1e6, what=what, message=message)
-            found = apply(connection, Gathered(replace(one, events=[refused])))
+            found = apply(connection, GatheredRows(replace(one, events=[refused])))
         touched.runs |= found.runs
         touched.pks |= found.pks
     _report_damage(connection, batch, touched)
     return touched
 
 
-def _replace_artifacts(connection: Connection, gathered: Gathered) -> None:
+def _replace_artifacts(connection: Connection, gathered: GatheredRows) -> None:
     """Artifacts of earlier batches that are something else by now: they keep their place among the versions."""
     table = schema.artifacts
     columns = [column.name for column in table.columns if column.name not in {"pk", "run_pk", "training"}]
@@ -112,7 +112,7 @@ def _part(connection: Connection, touched: TouchedRuns) -> None:
         uncover(connection, run_pk, found)
 
 
-def _write_tags(connection: Connection, gathered: Gathered, shared: Collection[int]) -> None:
+def _write_tags(connection: Connection, gathered: GatheredRows, shared: Collection[int]) -> None:
     items = [(slot, key, *found) for slot, tags in gathered.tags.items() for key, found in tags.items()]
     set_now = [(slot.pk, key, value, time, slot.training) for slot, key, value, time in items if value is not None]
     write_latest(connection, schema.tags, set_now, shared)
@@ -125,7 +125,7 @@ def _write_tags(connection: Connection, gathered: Gathered, shared: Collection[i
             connection.execute(schema.tags.delete().where(gone))
 
 
-def _write_sections(connection: Connection, gathered: Gathered, touched: TouchedRuns) -> None:
+def _write_sections(connection: Connection, gathered: GatheredRows, touched: TouchedRuns) -> None:
     if not gathered.sections:
         return
     rows: list[tuple[Any, ...]] = []
@@ -145,7 +145,7 @@ def _write_sections(connection: Connection, gathered: Gathered, touched: Touched
 
 
 def _latest_sections(
-    connection: Connection, gathered: Gathered, touched: TouchedRuns
+    connection: Connection, gathered: GatheredRows, touched: TouchedRuns
 ) -> dict[tuple[int, str], tuple[int, int]]:
     """Attempt and training of the section that speaks for a run: of the latest attempt, rather of a training."""
     pks = {slot.pk for slot, _, _ in gathered.sections} & touched.known

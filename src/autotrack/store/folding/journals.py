@@ -23,7 +23,7 @@ from autotrack.store.bulk import Keys, rows_in
 from autotrack.store.engine import Store
 from autotrack.store.folding.compact import compact
 from autotrack.store.folding.report import FoldReport, Progress
-from autotrack.store.folding.rows import Gathered
+from autotrack.store.folding.rows import GatheredRows
 from autotrack.store.folding.run_rows import TouchedRuns
 from autotrack.store.folding.writing import REFUSALS, apply, apply_singly, claim
 
@@ -36,7 +36,7 @@ _SEEN_EVERY = 5_000_000  # microseconds between two notes of a writer's heartbea
 
 
 @dataclass
-class _Journal:
+class _KnownJournal:
     """A journal, and what the store knew of it when the fold began."""
 
     reader: JournalReader
@@ -48,7 +48,7 @@ class _Journal:
     complete: bool = field(default=False)
 
 
-class Folding:
+class JournalFold:
     """The work of one call of `fold`."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Folding:
         return self.report
 
     def _run(self, *, delete: bool) -> FoldReport:
-        found = self._known([_Journal(reader) for reader in journals(self.directory)])
+        found = self._known([_KnownJournal(reader) for reader in journals(self.directory)])
         self.report.journals = len(found)
         if self._progress is not None:
             self._total = sum(journal.reader.size() for journal in found if journal.state != State.DEAD.value)
@@ -97,7 +97,7 @@ class Folding:
         self.report.kept = self.report.journals - self.report.deleted
         return self.report
 
-    def _known(self, found: list[_Journal]) -> list[_Journal]:
+    def _known(self, found: list[_KnownJournal]) -> list[_KnownJournal]:
         by_id = {journal.reader.id: journal for journal in found}
         with self.store.engine.connect() as connection:
             for row in rows_in(connection, schema.journals, "id", by_id):
@@ -105,7 +105,7 @@ class Folding:
                 journal.position, journal.state, journal.last_seen = row.position, row.state, row.last_seen
         return found
 
-    def _fold(self, journal: _Journal) -> None:
+    def _fold(self, journal: _KnownJournal) -> None:
         journal.found = state = _state(journal.reader, shared=self.store.shared)
         # of a live journal only what is there now, or a reader would run after the writer for ever
         until = journal.reader.committed() if state is not State.DEAD else None
@@ -145,7 +145,7 @@ class Folding:
             self._done = min(self._total, self._done + size)
             self._progress(self._done, self._total)
 
-    def _note_states(self, found: list[_Journal]) -> None:
+    def _note_states(self, found: list[_KnownJournal]) -> None:
         changes = [change for journal in found if (change := _change(journal)) is not None]
         if not changes:
             return
@@ -157,7 +157,7 @@ class Folding:
         others = (sink for sink in reader.header.sinks if sink != STORE)
         return all(is_confirmed(self.directory.parent, sink, reader) for sink in others)
 
-    def _delete(self, finished: list[_Journal]) -> None:
+    def _delete(self, finished: list[_KnownJournal]) -> None:
         old = [journal for journal in finished if not _is_too_young(journal.reader)]
         if not old:
             return
@@ -181,7 +181,7 @@ def fold_batch(store: Store, batch: Batch, blobs: Path, header: Header) -> Touch
     An event that the database refuses does not keep the others out: it becomes a line in its run's capture report.
     """
     missing = bring_blobs(store, batch, blobs)
-    gathered = Gathered(batch, missing)
+    gathered = GatheredRows(batch, missing)
     try:
         with store.transaction() as connection:
             return apply(connection, gathered) if claim(connection, batch, header) else None
@@ -217,7 +217,7 @@ def _state(reader: JournalReader, *, shared: bool) -> State:
     return state
 
 
-def _change(journal: _Journal) -> tuple[_Journal, str, int] | None:
+def _change(journal: _KnownJournal) -> tuple[_KnownJournal, str, int] | None:
     assert journal.found is not None
     last_seen = round(journal.reader.last_seen() * 1e6)
     state = journal.found.value
@@ -226,7 +226,7 @@ def _change(journal: _Journal) -> tuple[_Journal, str, int] | None:
     return journal, state, last_seen
 
 
-def _note_state(connection: Connection, journal: _Journal, state: str, last_seen: int) -> None:
+def _note_state(connection: Connection, journal: _KnownJournal, state: str, last_seen: int) -> None:
     journals_, runs = schema.journals.c, schema.runs.c
     mine = (journals_.id == journal.reader.id) & (journals_.position == journal.position)
     if state != State.DEAD.value:
