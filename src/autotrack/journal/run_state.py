@@ -41,7 +41,7 @@ def micros(seconds: float) -> int:
 
 
 class RunChanges:
-    """What one batch says of the run itself, as opposed to what it logs."""
+    """The events of one batch about the run itself, as opposed to what it logs."""
 
     __slots__ = ("last_event", "lifecycle", "name", "named", "trainings")
 
@@ -74,7 +74,7 @@ class RunChanges:
 
 
 def changes_by_run(found: Iterable[AnyEvent | MetricRows]) -> dict[str, RunChanges]:
-    """What a batch with these events says of each run, by run id."""
+    """The changes of each run in a batch with these events, by run id."""
     changes: dict[str, RunChanges] = {}
     for event in found:
         of_run = changes.get(event.run)
@@ -153,7 +153,7 @@ class RunState:
     trainings: dict[int, TrainingState] = field(default_factory=dict)
 
     def apply(self, changes: RunChanges, journal: str) -> None:
-        """Apply what a batch of `journal` says of this run."""
+        """Apply the changes of this run in a batch of `journal`."""
         for number in changes.trainings:
             self._training(number)
         self.last_event = max(self.last_event, changes.last_event)
@@ -195,7 +195,7 @@ class RunState:
         if attempt is None or (attempt.journal != journal and (attempt.started is None or attempt.started < time)):
             attempt = self.attempts[number] = AttemptState(number, journal)
             if number == self.attempt:
-                self.attempt = 0  # what another journal said of this attempt does not count
+                self.attempt = 0  # events of other journals about this attempt do not count
         elif attempt.journal != journal:
             return
         attempt.started, attempt.user, attempt.host, attempt.pid = time, event.user, event.host, event.pid
@@ -249,7 +249,7 @@ class RunState:
 
 @dataclass
 class AppliedBatch:
-    """What a batch has changed: states by run id, the ids of runs that have ended, and trainings that became runs."""
+    """The result of a batch: changed states by run id, the ids of runs that ended, and trainings that became runs."""
 
     changed: dict[str, RunState] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
@@ -267,7 +267,7 @@ class RunStates:
             self._put_below_training(state)
 
     def apply(self, changes: Mapping[str, RunChanges], journal: str) -> AppliedBatch:
-        """Apply what a batch of `journal` says of each run."""
+        """Apply the changes of each run in a batch of `journal`; `changes_by_run` finds them."""
         applied = AppliedBatch()
         for run, of_run in changes.items():
             state = self.runs.get(run) or self.runs.setdefault(run, RunState(run, run))

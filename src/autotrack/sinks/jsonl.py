@@ -4,8 +4,8 @@
 rows are lines of {"event": "metrics", "run", "training", "step", "time", "values"}. NaN and infinities are written
 as the strings "NaN", "Infinity" and "-Infinity", since JSON has none.
 
-How far a journal was taken, and how long its file was then, is kept beside it; what a crash left behind that mark
-is cut off before the next line is written. So every event is there exactly once.
+The position up to which a journal was written, and the size of its file then, are kept beside it; lines that a crash
+left behind that size are cut off before the next one is written. So every event is there exactly once.
 """
 
 from __future__ import annotations

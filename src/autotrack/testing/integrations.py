@@ -30,7 +30,7 @@ class IntegrationTestCase(ABC):
 
     @abstractmethod
     def train(self, *, fail: bool = False) -> Any:
-        """Train something small with fixed seeds; with `fail`, raise a `ZeroDivisionError` amidst training.
+        """Train something small with fixed seeds; with `fail`, raise a `ZeroDivisionError` during the training.
 
         Returns the result as something that pickles, such as the weights.
         """

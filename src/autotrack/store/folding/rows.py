@@ -1,7 +1,7 @@
-"""From the events of a batch to rows of the store, before any of it is written.
+"""From the events of a batch to rows of the store, before any of them is written.
 
-Needs no database, so that it is done before anybody's turn to write is taken. What a fact belongs to is a `Slot`: a
-run, or a training inside it; which row of `runs` that is turns out only when the batch is applied.
+This needs no database, so it is done before the transaction begins. A fact belongs to a `Slot`, which is a run or a
+training inside it; the row of `runs` that a slot stands for is known only once the batch is written.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Row = tuple[Any, ...]
 
 
 class Slot:
-    """Where facts go: a run (number 0) or a training inside it. `pk` is the row of `runs`, once it is known."""
+    """A run (number 0) or a training inside it, to which facts belong; `pk` is its row of `runs`, once known."""
 
     __slots__ = ("number", "pk", "run", "training")
 
@@ -38,7 +38,7 @@ class Slot:
         self.run = run
         self.number = number
         self.pk = 0
-        self.training = number  # what rows say: 0 once the training has a run of its own
+        self.training = number  # the value of the column: 0 once the training has a run of its own
 
 
 class MetricPoints(NamedTuple):
@@ -50,10 +50,10 @@ class MetricPoints(NamedTuple):
 
 
 class GatheredRows:
-    """All facts of one batch, by the table that takes them. `rows` lack the run's key, which comes first."""
+    """All facts of one batch by table. The values of `rows` lack the key of the run, their first column."""
 
     def __init__(self, batch: Batch, missing: Collection[str] = ()) -> None:
-        """Sort the events of `batch`; `missing` are the digests of files that are named but are nowhere."""
+        """Sort the events of `batch`; `missing` are the digests of the files that it names but that do not exist."""
         self.batch = batch
         self.missing = missing
         self.journal = batch.journal
@@ -76,7 +76,7 @@ class GatheredRows:
         _takers[type(event)](self, event, micros(event.time))
 
     def slot(self, run: str, number: int) -> Slot:
-        """Where facts of training `number` of `run` go."""
+        """The slot of training `number` of `run`; 0 for the run itself."""
         slot = self.slots.get((run, number))
         if slot is None:
             slot = self.slots[run, number] = Slot(run, number)
@@ -88,11 +88,11 @@ class GatheredRows:
         self.points.setdefault(key, []).append(MetricPoints(rows.steps, moments(rows.times), rows.values))
 
     def add(self, table: str, slot: Slot, *values: Any) -> None:
-        """A row for a table whose rows are only ever added."""
+        """Add a row to a table whose rows are never updated."""
         self.rows.setdefault(table, []).append((slot, values))
 
     def _of_the_run(self, event: AnyEvent, time: int) -> None:
-        """Its state, which `runs` has already, and nothing else."""
+        """An event of the state of its run, which `runs` holds, is no row of its own."""
 
     def _params(self, event: events.Params, time: int) -> None:
         slot = self.slot(event.run, event.training)
@@ -137,7 +137,7 @@ class GatheredRows:
         if event.digest not in self.missing:
             return True
         if isinstance(event, events.Artifact) and event.kind == "checkpoint":
-            return False  # a training lets go of checkpoints, and says so further on
+            return False  # a training deletes superseded checkpoints, and records that in a later event
         message = f"the bytes of {name!r} ({event.size:,} bytes, SHA-256 {event.digest}) were not found"
         self.add("reports", self.slot(event.run, event.training), time, "artifact", message, "missing", 1)
         return False
@@ -200,18 +200,18 @@ def moments(seconds: npt.NDArray[np.float64]) -> Ints:
 
 
 def as_json(value: Any) -> str:
-    """JSON text, with NaN and Infinity as Python writes them."""
+    """JSON text, with NaN and Infinity spelled as Python spells them."""
     return json.dumps(value, ensure_ascii=False, default=_as_plain) if value else "[]" if value == [] else "{}"
 
 
 def number_or_none(value: float) -> float | None:
-    """The number, None in place of NaN."""
+    """The number; None for NaN."""
     return None if isnan(value) else value
 
 
 @functools.lru_cache(maxsize=10_000)
 def searchable(value: str) -> tuple[float | None, str]:
-    """Number and text under which a param, given as JSON, is found: its number, and its string or JSON."""
+    """The number and the text by which filters find a param, given as JSON; the text of a string has no quotes."""
     first = value[:1]
     if first == '"':
         return None, _string(value)[:LONGEST_TEXT]
@@ -232,7 +232,7 @@ def _string(value: str) -> str:
 
 
 def leaves(data: Any, path: str) -> Iterator[tuple[str, float | None, str]]:
-    """The scalar leaves of a section as facts: dotted path, number, text. Long strings and lists are left out."""
+    """The scalar leaves of a section as dotted path, number and text; without long strings."""
     if isinstance(data, dict):
         for key, value in data.items():
             yield from leaves(value, f"{path}.{key}")

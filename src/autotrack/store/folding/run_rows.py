@@ -157,11 +157,11 @@ def _training_of(row: Any, run: str) -> TrainingState:
 
 
 def _row(columns: Iterable[str], state: object, **stored: Any) -> tuple[Any, ...]:
-    """The values of a row: those that only the store has, and for the rest what the state says."""
+    """The values of a row: those given by column, and the attributes of the state for all others."""
     return tuple([stored[name] if name in stored else getattr(state, name) for name in columns])
 
 
 def _state(kind: type[_S], row: Any, **fields: Any) -> _S:
-    """The state that a row holds, with the fields that have no column of their name."""
+    """The state that a row holds; `fields` are those without a column of the same name."""
     plain = {name: getattr(row, name) for name in kind.__slots__ if name in row._fields}  # type: ignore[attr-defined]
     return kind(**{**plain, **fields})

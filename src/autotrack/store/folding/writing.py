@@ -1,4 +1,4 @@
-"""One batch of a journal into the store: claimed, applied and remembered in one transaction, or not at all."""
+"""One batch of a journal written to the store, in the transaction that claims its range of the journal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autotrack.journal.reader import Batch
 from autotrack.store import schema
 from autotrack.store.bulk import Keys, Writer, rows_in
 from autotrack.store.folding.compact import compact
-from autotrack.store.folding.hidden_values import cover_key, uncover, write_latest
+from autotrack.store.folding.hidden_values import hide_key, restore_hidden, write_latest
 from autotrack.store.folding.points import PointWriter
 from autotrack.store.folding.rows import GatheredRows, as_json, leaves
 from autotrack.store.folding.run_rows import TouchedRuns, write_runs
@@ -48,11 +48,11 @@ def claim(connection: Connection, batch: Batch, header: Header) -> bool:
     return bool(claimed.rowcount == 1)
 
 
-def apply(connection: Connection, gathered: GatheredRows) -> TouchedRuns:
+def write_batch(connection: Connection, gathered: GatheredRows) -> TouchedRuns:
     """Write all facts of a batch whose range was claimed in this transaction."""
     keys = Keys(connection)
     touched = write_runs(connection, gathered, keys)
-    _part(connection, touched)
+    _move_split_trainings(connection, touched)
     _report_damage(connection, gathered.batch, touched)
     shared = touched.shared
     params = [(slot.pk, *row, slot.training) for slot, rows in gathered.params.items() for row in rows.values()]
@@ -71,19 +71,19 @@ def apply(connection: Connection, gathered: GatheredRows) -> TouchedRuns:
     return touched
 
 
-def apply_singly(connection: Connection, batch: Batch, missing: Collection[str]) -> TouchedRuns:
-    """As `apply`, event by event, so that one which the database refuses does not keep the others out."""
+def write_singly(connection: Connection, batch: Batch, missing: Collection[str]) -> TouchedRuns:
+    """Write a claimed batch event by event; a refused event becomes a line of the capture report."""
     touched = TouchedRuns()
     for event in batch.events:
         one = replace(batch, events=[event], damaged=[])
         try:
             with connection.begin_nested():
-                found = apply(connection, GatheredRows(one, missing))
+                found = write_batch(connection, GatheredRows(one, missing))
         except REFUSALS as error:
             what = type(event).__name__
             message = f"{what} could not be stored: {getattr(error, 'orig', None) or error}"
             refused = Report(run=event.run, time=schema.now() / 1e6, what=what, message=message)
-            found = apply(connection, GatheredRows(replace(one, events=[refused])))
+            found = write_batch(connection, GatheredRows(replace(one, events=[refused])))
         touched.runs |= found.runs
         touched.pks |= found.pks
     _report_damage(connection, batch, touched)
@@ -91,7 +91,7 @@ def apply_singly(connection: Connection, batch: Batch, missing: Collection[str])
 
 
 def _replace_artifacts(connection: Connection, gathered: GatheredRows) -> None:
-    """Artifacts of earlier batches that are something else by now: they keep their place among the versions."""
+    """Update artifacts of earlier batches that events of this one replace; their order among the versions stays."""
     table = schema.artifacts
     columns = [column.name for column in table.columns if column.name not in {"pk", "run_pk", "training"}]
     for (slot, name, moment), row in gathered.replaced.items():
@@ -101,15 +101,15 @@ def _replace_artifacts(connection: Connection, gathered: GatheredRows) -> None:
             connection.execute(table.insert().values(run_pk=slot.pk, training=slot.training, **values))
 
 
-def _part(connection: Connection, touched: TouchedRuns) -> None:
-    """Give trainings what is theirs, where they have runs of their own now."""
+def _move_split_trainings(connection: Connection, touched: TouchedRuns) -> None:
+    """Move the stored facts of trainings that the batch has made runs to their own runs."""
     children: dict[int, dict[int, int]] = defaultdict(dict)
     for run_pk, number, child_pk in touched.moved:
         move_training(connection, run_pk, number, child_pk)
         children[run_pk][number] = child_pk
-        touched.known.add(child_pk)  # it has facts by now, to which those of the batch come
+        touched.known.add(child_pk)  # it has stored facts now, before those of the batch
     for run_pk, found in children.items():
-        uncover(connection, run_pk, found)
+        restore_hidden(connection, run_pk, found)
 
 
 def _write_tags(connection: Connection, gathered: GatheredRows, shared: Collection[int]) -> None:
@@ -120,7 +120,7 @@ def _write_tags(connection: Connection, gathered: GatheredRows, shared: Collecti
     for slot, key, value, time in items:
         if value is None:
             if slot.pk in shared:
-                cover_key(connection, schema.tags, slot.pk, key, slot.training)
+                hide_key(connection, schema.tags, slot.pk, key, slot.training)
             gone = (tags.run_pk == slot.pk) & (tags.key == key) & (tags.time <= time)
             connection.execute(schema.tags.delete().where(gone))
 
@@ -147,7 +147,7 @@ def _write_sections(connection: Connection, gathered: GatheredRows, touched: Tou
 def _latest_sections(
     connection: Connection, gathered: GatheredRows, touched: TouchedRuns
 ) -> dict[tuple[int, str], tuple[int, int]]:
-    """Attempt and training of the section that speaks for a run: of the latest attempt, rather of a training."""
+    """By run and section, the latest attempt and training that recorded it: its leaves are the searchable ones."""
     pks = {slot.pk for slot, _, _ in gathered.sections} & touched.known
     latest: dict[tuple[int, str], tuple[int, int]] = {}
     for row in rows_in(connection, schema.sections, "run_pk", pks, only=("run_pk", "name", "attempt", "training")):
@@ -157,7 +157,7 @@ def _latest_sections(
 
 
 def _report_damage(connection: Connection, batch: Batch, touched: TouchedRuns) -> None:
-    """Tell the runs that may have lost something: those of the batch, and those that the journal had open."""
+    """Report damage to the runs that may have lost facts: those of the batch, and the running ones of the journal."""
     damaged = batch.damaged
     if not damaged:
         return
