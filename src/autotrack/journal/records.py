@@ -120,10 +120,10 @@ class EventGatherer:
         return [found.arrays() if isinstance(found, _Rows) else found for found in self._found]
 
     def _records(self, segment: LoadedSegment, offset: int) -> Iterator[tuple[int, int, int]]:
-        data, end, unpack = segment.data, segment.end, RECORD.unpack_from
-        while offset + RECORD.size <= end:
+        data, end, unpack, head_size = segment.data, segment.end, RECORD.unpack_from, RECORD.size
+        while offset + head_size <= end:
             checksum, head = unpack(data, offset)
-            following = offset + padded(RECORD.size + (head & LENGTH_MASK))
+            following = offset + padded(head_size + (head & LENGTH_MASK))
             if head and following <= end and _crc32(data[offset + 4 : following]) == checksum:
                 yield head >> KIND_SHIFT, offset, following
                 offset = following
