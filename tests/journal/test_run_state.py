@@ -1,4 +1,4 @@
-"""What the events of a run add up to, in whatever order its journals are read."""
+"""The state of runs, worked out from their events in whatever order the journals are read."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ def test_of_two_owners_of_an_attempt_the_later_one_counts_in_every_order() -> No
     """Two processes resumed the run at once; the end in the journal of the earlier one decides nothing."""
     journals = {
         "a": [started(1.0), finished(2.0, "killed")],
-        "b": [events.RunResumed(**at(10.0, attempt=2)), finished(11.0, "failed", attempt=2)],
+        "b": [events.RunResumed(**at(10.0, attempt=2)), finished(11.0, "failed", attempt=2, exit_code=1)],
         "c": [events.RunResumed(**at(10.5, attempt=2))],
     }
     for order in orders(journals):
         run = run_after(*order)
-        assert (run.status, run.owner) == ("running", "c"), order
+        assert (run.status, run.owner, run.exit_code) == ("running", "c", None), order
 
 
 def test_a_worker_ends_no_run() -> None:
@@ -120,8 +120,16 @@ def test_a_worker_ends_no_run() -> None:
     assert (run.status, run.owner, run.last_event) == ("running", "a", 6_000_000)
 
 
+def test_a_run_ends_once() -> None:
+    """A fact that arrives after the end changes the run and ends it no second time."""
+    states = RunStates()
+    assert states.apply(changes_by_run([started(), finished(2.0)]), "a").ended == {"r"}
+    late = states.apply(changes_by_run([events.Tags(**at(3.0, values={"best": "yes"}))]), "a")
+    assert (list(late.changed), late.ended) == (["r"], set())
+
+
 def test_the_latest_name_counts_in_every_order() -> None:
-    """Names are given by the start and by anybody who renames the run later."""
+    """The start and each later renaming, from any journal, give the run a name."""
     journals = {
         "a": [started(1.0), events.RunRenamed(**at(5.0, name="third"))],
         "b": [events.RunRenamed(**at(4.0, name="second"))],
@@ -183,7 +191,8 @@ def test_trainings_are_the_same_in_every_order() -> None:
 def test_runs_below_a_training_go_below_its_run_in_every_order() -> None:
     """A candidate of a search that is a training stays below the run until the training is a run of its own."""
     candidate = events.RunStarted(run="c", time=2.5, name="c", experiment="e", parent="r", training=1)
-    assert states_after(("a", [started(), training(2.0, 1), candidate])).runs["c"].parent == "r"
+    state = states_after(("a", [started(), training(2.0, 1), candidate])).runs["c"]
+    assert (state.parent, state.parent_training, state.trainings) == ("r", 1, {})
     journals = {"a": [started(), training(2.0, 1), training(3.0, 2)], "b": [candidate]}
     assert {states_after(*order).runs["c"].parent for order in orders(journals)} == {"r~1"}
 

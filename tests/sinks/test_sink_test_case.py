@@ -1,4 +1,4 @@
-"""`SinkTestCase` fails a sink that loses something, and skips by name what a sink leaves out."""
+"""`SinkTestCase` fails a sink that loses facts, and skips by name the kinds that a sink leaves out."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ FAULTS: dict[str, tuple[Change, set[str]]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
 def test_a_sink_that_loses_a_part_fails(fault: str, tmp_path: Path) -> None:
-    """What an event says beside its main value is held as well, each by a case of its own."""
+    """The other fields of an event are compared as well, each by a case of its own."""
     change, expected = FAULTS[fault]
     assert fails(suite(change), tmp_path) == expected
 
@@ -169,7 +169,7 @@ def test_a_sink_without_identity_skips_the_batch_that_comes_twice(tmp_path: Path
 
 
 def test_a_sink_that_copies_no_files_skips_their_test(tmp_path: Path) -> None:
-    """Files are compared only where a sink says that it copies them."""
+    """Files are compared only for a sink that copies them."""
     with pytest.raises(pytest.skip.Exception, match="copies no files"):
         suite().test_files_arrive(tmp_path)
 

@@ -26,7 +26,7 @@ def _train(journal: Any, run: str, number: int, at: float, **fields: Any) -> Non
 
 
 def test_one_training_reads_as_its_run(recording: Recordings, contents: Any) -> None:
-    """With one training there is one row: its facts lie beside the run's own."""
+    """With one training there is one row: its facts are stored beside the run's own."""
     journal = recording()
     journal.start("r", at=0)
     journal.params("r", {"mine": 1}, at=1)
@@ -86,7 +86,7 @@ def test_two_trainings_at_once_make_the_same(recording: Recordings, contents: An
 
 
 def test_trainings_of_a_run_not_yet_seen(recording: Recordings, contents: Any) -> None:
-    """The children learn of their run's experiment and user when its start is folded."""
+    """The children get the experiment and user of their run when its start is folded."""
     owner, worker = recording(), recording()
     _train(worker, "r", 1, at=10)
     _train(worker, "r", 2, at=20)
