@@ -59,8 +59,8 @@ STORED_BYTES = {
 MISSING = events.Artifact(**_at(113.0, name="gone.bin", digest=digest(b"deleted"), size=7, kind="checkpoint"))
 
 
-#: The facts of each case come behind the start of a run, and before its end if they have none. A case is named after
-#: the kind of fact (`Arrived.what`) that it is about; words behind a dot say what of it.
+#: The facts of each case follow the start of a run; if they contain no end of it, that follows them. A case is named
+#: after the kind of fact that it tests (`Arrived.what`), and behind a dot after the part of it.
 CASES: dict[str, tuple[Fact, ...]] = {
     "started": (),
     "kind": (events.RunStarted(run=_CHILD, time=110.0, name="child", experiment="tests", kind="trial"),),

@@ -147,6 +147,20 @@ def test_a_training_cut_short_ends_with_its_run(recording: Recordings, contents:
     assert [row["status"] for row in contents.rows("trainings", "r")] == ["finished", "killed"]
 
 
+def test_a_late_tag_on_the_run_of_a_training_keeps_its_duration(recording: Recordings, contents: Any) -> None:
+    """A tag set later on a training that is a run of its own changes nothing about its times."""
+    journal, later = recording(), recording()
+    journal.start("r", at=0)
+    _train(journal, "r", 1, at=10)
+    _train(journal, "r", 2, at=20)
+    journal.finish("r", at=30)
+    contents.fold()
+    later.emit(events.Tags, "r~1", at=100, values={"best": "yes"})
+    row = contents.fold().run("r~1")
+    assert (row["duration"], row["status"], row["parent"]) == (6.0, "finished", "r")
+    assert contents.mapping("tags", "r~1") == {"best": "yes"}
+
+
 def test_files_of_a_training_follow_it(recording: Recordings, here: Place, contents: Any) -> None:
     """Artifacts, media, models and evaluations move with their training."""
     digest = Blobs(here.blobs).put(b"x")
