@@ -29,7 +29,7 @@ MediaKind: TypeAlias = Literal["image", "figure", "audio", "table", "text", "his
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
-    """A fact about one run.
+    """The base of all events: a fact about one run.
 
     `run` is the run's id. `training` numbers the training inside the run that the fact belongs to, 0 for facts
     of the run itself.
@@ -49,10 +49,10 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
-    """The first attempt of a run began; its journal is the owner's.
+    """The first attempt of a run began, in the journal that owns the run from here on.
 
-    `training` numbers the training of the run `parent` that this run belongs to: a candidate of a search, say, that
-    is itself a training of an open run.
+    `training` is the number of the training in the run `parent` that this run belongs to, as for the candidate of a
+    search that is itself a training of an open run.
     """
 
     name: str
@@ -74,7 +74,7 @@ class RunResumed(Event, frozen=True, kw_only=True, tag="run_resumed"):
 
 
 class RunFinished(Event, frozen=True, kw_only=True, tag="run_finished"):
-    """An attempt ended, in the word of its own process."""
+    """An attempt ended, as recorded by its own process."""
 
     status: FinalStatus
     attempt: int = 1
@@ -83,7 +83,7 @@ class RunFinished(Event, frozen=True, kw_only=True, tag="run_finished"):
 
 
 class RunRenamed(Event, frozen=True, kw_only=True, tag="run_renamed"):
-    """The run has another name from now on."""
+    """The run got another name."""
 
     name: str
 
@@ -106,8 +106,8 @@ class TrainingFinished(Event, frozen=True, kw_only=True, tag="training_finished"
 class Params(Event, frozen=True, kw_only=True, tag="params"):
     """Values of parameters by flat dotted key, each as JSON text (with `NaN`, `Infinity` and ints of any size).
 
-    A later value of the same key replaces the earlier one. `origin` tells whether the user set the values, or
-    they are the framework's defaults, or they belong to a full configuration under `config.*`.
+    A later value of the same key replaces the earlier one. `origin` is "set" for values that the user
+    set, "default" for defaults of the framework, and "config" for those of a full configuration under `config.*`.
     """
 
     values: dict[str, str]
@@ -121,7 +121,7 @@ class Tags(Event, frozen=True, kw_only=True, tag="tags"):
 
 
 class Note(Event, frozen=True, kw_only=True, tag="note"):
-    """A remark in somebody's words, in Markdown."""
+    """A remark by a user, in Markdown."""
 
     text: str
     user: str = ""
@@ -130,8 +130,8 @@ class Note(Event, frozen=True, kw_only=True, tag="note"):
 class Section(Event, frozen=True, kw_only=True, tag="section"):
     """One section of a run's context: git, packages, hardware, process, scheduler, notebook, seeds, …
 
-    `masked` lists the dotted paths inside `data` whose values were withheld. `unavailable` says in one sentence
-    why there is nothing. `attempt` is the attempt that saw this.
+    `masked` lists the dotted paths inside `data` whose values were withheld. `unavailable` is the reason
+    for missing data, in one sentence. `attempt` is the attempt that gathered the section.
     """
 
     name: str
@@ -146,8 +146,8 @@ class Artifact(Event, frozen=True, kw_only=True, tag="artifact"):
 
     `name` is its slash-separated name within the run; a later artifact of the same name is its next version.
     `digest` is the SHA-256 in hex, empty if the bytes could not be read. `source` is where it was found. `replaces` is
-    the `time` of an earlier artifact of this name that this one stands for from now on, as the same version: it has
-    been copied meanwhile, or its bytes are not kept any longer.
+    the `time` of an earlier artifact of this name which this event updates, as the same version: its file has been
+    copied meanwhile, or its bytes are no longer kept.
     """
 
     name: str
@@ -163,7 +163,7 @@ class Artifact(Event, frozen=True, kw_only=True, tag="artifact"):
 
 
 class Media(Event, frozen=True, kw_only=True, tag="media"):
-    """Something to look at, logged under a metric-like `key` at a step; the bytes are the blob `digest`."""
+    """An image, figure, sound, table or text, logged under a `key` at a step; its bytes are the blob `digest`."""
 
     key: str
     kind: MediaKind
@@ -175,7 +175,7 @@ class Media(Event, frozen=True, kw_only=True, tag="media"):
 
 
 class Dataset(Event, frozen=True, kw_only=True, tag="dataset"):
-    """Data that went into the run: a fingerprint `digest` and its shape, never the data itself.
+    """Data that the run used: a fingerprint `digest` and a description, never the data itself.
 
     `meta` holds rows, columns, dtypes, names, class balance and whether the digest covers all or a sample.
     """
@@ -268,9 +268,10 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class MetricRows:
-    """Rows of one `Frame`, as they were logged: all arrays have the length of `steps`.
+    """Rows of one `Frame` in the order in which they were logged.
 
-    `steps` int64, `times` float64 seconds since the epoch, `values` one array per key, float64 or int64.
+    All arrays have the shape (rows,): `steps` int64, `times` float64 seconds since the epoch, and in `values` one array
+    per key, float64 or int64.
     """
 
     frame: Frame
@@ -290,7 +291,7 @@ _frame_decoder = msgspec.msgpack.Decoder(Frame)
 
 
 def encode(event: Event | Frame) -> bytes:
-    """The event as MessagePack; `TypeError` or `OverflowError` for a value that has no place in it."""
+    """The event as MessagePack; `TypeError` or `OverflowError` for a value that MessagePack cannot hold."""
     return _encoder.encode(event)
 
 

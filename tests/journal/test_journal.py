@@ -174,7 +174,7 @@ def test_flipped_bytes_cost_only_what_they_hit(tmp_path: Path, mapped: bool, see
 
 @MODES
 def test_a_truncated_journal_is_read_up_to_the_cut(tmp_path: Path, mapped: bool) -> None:
-    """The rest is counted as damage where the journal says that there was more."""
+    """The rest is counted as damage where the committed offset is behind it."""
     writer = JournalWriter(tmp_path, mapped=mapped)
     for index in range(100):
         writer.append(note(f"{index:0100d}"))
@@ -269,7 +269,7 @@ def test_a_signal_handler_may_write_amidst_a_write(tmp_path: Path, mapped: bool)
 
 @MODES
 def test_a_full_disk_is_waited_out(tmp_path: Path, mapped: bool) -> None:
-    """Records wait in memory, in order, and follow when there is room; the first error of a period is told once."""
+    """Records wait in memory, in order, and follow when there is room; the first error of a period is reported once."""
     source = f"""
         import resource, sys
         from pathlib import Path

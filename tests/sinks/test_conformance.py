@@ -1,14 +1,16 @@
-"""Our own sinks pass the tests that ship for everybody's."""
+"""The sinks of autotrack itself pass the tests that ship for every sink."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from autotrack.events import AnyEvent, Artifact, Media
 from autotrack.exceptions import ConfigurationError
-from autotrack.sinks.base import Sink
+from autotrack.sinks import Batch, BlobFolder, Sink
 from autotrack.sinks.jsonl import JsonLinesSink
 from autotrack.sinks.opening import open_sink, sink_name
 from autotrack.testing import Arrived, MemorySink, SinkTestCase, arrivals
@@ -26,6 +28,15 @@ class TestMemorySink(SinkTestCase):
         assert isinstance(sink, MemorySink)
         return arrivals(sink.events)
 
+    def files_in(self, sink: Sink) -> dict[str, bytes] | None:
+        assert isinstance(sink, MemorySink)
+        named = {
+            event.name if isinstance(event, Artifact) else event.key: event.digest
+            for event in sink.events
+            if isinstance(event, Artifact | Media)
+        }
+        return {name: sink.files[digest] for name, digest in named.items() if digest in sink.files}
+
 
 class TestJsonLinesSink(SinkTestCase):
     """The folder of JSON lines."""
@@ -35,18 +46,12 @@ class TestJsonLinesSink(SinkTestCase):
 
     def events_in(self, sink: Sink) -> list[Arrived]:
         assert isinstance(sink, JsonLinesSink)
-        found: list[Arrived] = []
-        for path in sink.folder.glob("*.jsonl"):
-            for line in map(json.loads, path.read_text().splitlines()):
-                kind, run = line["event"], line["run"]
-                if kind == "run_started":
-                    found.append(Arrived(run, "started", line["name"], line["experiment"]))
-                elif kind == "run_finished":
-                    found.append(Arrived(run, "finished", "", line["status"]))
-                elif kind == "params":
-                    found += [Arrived(run, "param", key, text) for key, text in line["values"].items()]
-                elif kind == "metrics":
-                    found += [Arrived(run, "metric", key, value, line["step"]) for key, value in line["values"].items()]
+        lines = [json.loads(line) for path in sink.folder.glob("*.jsonl") for line in path.read_text().splitlines()]
+        found = arrivals(msgspec.convert(line, AnyEvent) for line in lines if line["event"] != "metrics")
+        for line in lines:
+            if line["event"] == "metrics":
+                values = line["values"].items()
+                found += [Arrived(line["run"], "metric", key, value, line["step"]) for key, value in values]
         return found
 
     def test_what_a_crash_left_is_cut_off(self, tmp_path: Path) -> None:
@@ -57,9 +62,7 @@ class TestJsonLinesSink(SinkTestCase):
         path.write_bytes(whole + b'{"event": "half')
         sink = self.make_sink(tmp_path / "sink")
         (tmp_path / "more").mkdir()
-        from autotrack.journal.reader import Batch
-
-        sink.write(Batch(path.stem, 0, 1 << 60), tmp_path)
+        sink.write(Batch(path.stem, 0, 1 << 60), BlobFolder(tmp_path))
         assert path.read_bytes() == whole
 
 

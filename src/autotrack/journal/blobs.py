@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -16,14 +17,47 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
+
+from autotrack.exceptions import NotFoundError
 
 CHUNK = 1 << 20
 _FICLONE = 0x40049409
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def blob_path(blobs: Path, digest: str) -> Path:
     """Where the blob with this SHA-256 lies."""
     return blobs / digest[:2] / digest
+
+
+class BlobFolder:
+    """Reads the blobs of a local folder by their SHA-256 in hex; `NotFoundError` for one that is not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def open(self, digest: str) -> BinaryIO:
+        """The blob, opened for reading from its start; the caller closes it."""
+        try:
+            return self.path(digest).open("rb")
+        except FileNotFoundError as error:  # deleted since `path` looked
+            raise self._missing(digest) from error
+
+    def read(self, digest: str) -> bytes:
+        """All bytes of the blob."""
+        with self.open(digest) as file:
+            return file.read()
+
+    def path(self, digest: str) -> Path:
+        """The path of the blob, never to be written to."""
+        path = blob_path(self.folder, digest)
+        if not _DIGEST.fullmatch(digest) or not path.is_file():
+            raise self._missing(digest)
+        return path
+
+    def _missing(self, digest: str) -> NotFoundError:
+        return NotFoundError(f"the file {digest!r} is not in {self.folder}")
 
 
 def put_bytes(blobs: Path, data: bytes | memoryview) -> str:

@@ -1,4 +1,4 @@
-"""What the sinks have confirmed of each journal, noted beside the journals.
+"""How far the sinks have confirmed each journal, noted beside the journals.
 
 A note is a file `<place>/delivery/<digest of the sink's name>/<journal>` that holds a position. With it a journal can
 be deleted, once all its sinks have it, without asking them again.

@@ -1,4 +1,4 @@
-"""What a journal needs to know of the machine: this boot, who is alive, which file system a path is on."""
+"""Facts about the machine that journals need: its boot, which processes are alive, the file system of a path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHARED = frozenset({"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "
 
 @functools.cache
 def boot_id() -> str:
-    """An identifier that is the same for all processes since this machine started."""
+    """An identifier of the current boot of this machine, the same for all of its processes."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -25,7 +25,7 @@ def boot_id() -> str:
 
 
 def process_namespace() -> str:
-    """The namespace in which process ids of this process mean something; empty where there is only one."""
+    """The namespace that the process ids of this process belong to; empty where the system has only one."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -35,7 +35,7 @@ def process_namespace() -> str:
 def process_started(pid: int) -> float | None:
     """When process `pid` started, in units that only compare on this boot; None if there is no such process.
 
-    A zombie counts as gone: it will write nothing any more.
+    A zombie counts as gone, since it writes nothing more.
     """
     if sys.platform == "linux":
         try:
@@ -52,7 +52,7 @@ def process_started(pid: int) -> float | None:
 
 
 def filesystem(path: Path) -> str:
-    """The type of the file system that holds `path` ("ext4", "nfs4", …), empty where it cannot be told cheaply."""
+    """The type of the file system that holds `path` ("ext4", "nfs4", …), empty where that is not known."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
     except OSError:

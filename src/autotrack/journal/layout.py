@@ -1,6 +1,6 @@
-"""How a journal lies on disk: a folder with a header, a writer's lock and numbered segments of records.
+"""The format of a journal on disk: a folder with a header, a writer's lock and numbered segments of records.
 
-    <journals>/<id>/journal.json     who writes it, and which sinks it owes
+    <journals>/<id>/journal.json     its writer, and the sinks that must confirm it
     <journals>/<id>/lock             held by the writer while it lives; its modification time is the heartbeat
     <journals>/<id>/00000000.seg     segments, each of fixed size once it exists
     <journals>/<id>/00000001.seg     …
@@ -11,9 +11,9 @@ A segment is a 64-byte head and then records, each starting at a multiple of 8 b
     record   crc32 u32 · kind and length u32 · payload · zeros up to a multiple of 8
     row      the payload of a record of kind ROW: offset of its frame u64 · step i64 · time f64 · values 8 bytes each
 
-The checksum covers all that follows it. `committed`, written last and as one aligned word, is the offset up to
-which records count. In append mode it stays 0 and the size of the file plays its part. The order of bytes is the
-writing machine's; the magic tells them apart.
+The checksum covers the record behind it. `committed`, written last and as one aligned word, is the offset up to
+which records count. In append mode it stays 0 and the size of the file counts instead. The byte order is that of the
+writing machine; the magic differs between the two.
 
 A record's *position* is `segment << 40 | offset`: positions of a journal grow, and journal id and position
 identify an event for good.
@@ -53,7 +53,7 @@ LARGEST_SEGMENT = 1 << 24
 
 
 class Kind(IntEnum):
-    """What a record holds."""
+    """The kind of a record: an event, a frame of metric keys, or a row of numbers for one."""
 
     EVENT = 1
     FRAME = 2
@@ -61,14 +61,14 @@ class Kind(IntEnum):
 
 
 class Mode(IntEnum):
-    """How a segment is written."""
+    """How a segment is written: through a memory map, or by appending to the file."""
 
     MAPPED = 0
     APPENDED = 1
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """Who writes a journal. `sinks` are the names (no credentials) of all that must confirm it."""
+    """The writer of a journal, and the names (without credentials) of the sinks that must confirm it."""
 
     id: str
     created: float
@@ -83,7 +83,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def segment_path(folder: Path, number: int) -> Path:
-    """Where segment `number` of the journal in `folder` lies."""
+    """The path of segment `number` of the journal in `folder`."""
     return folder / f"{number:08d}{SEGMENT_SUFFIX}"
 
 

@@ -1,4 +1,4 @@
-"""Reading journals: live ones up to what is committed, dead ones to the end, damaged ones around the damage."""
+"""Reads journals: live ones up to their committed offset, dead ones to the end; damaged records are skipped."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ SILENT_AFTER = 60.0
 
 
 class State(Enum):
-    """What can be known of a journal's writer from here.
+    """The state of a journal's writer, as far as this process can find out.
 
-    LIVE: it holds its lock. SILENT: it runs on another host or boot, and has not been heard of for a minute.
+    LIVE: it holds its lock. SILENT: it ran on another host or boot, and its last heartbeat is over a minute old.
     DEAD: it is gone; nothing will be appended.
     """
 
@@ -47,7 +47,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Batch:
-    """What a reader found between two positions of a journal.
+    """The events between two positions of a journal, `start` and `end`.
 
     `events` are in order, except that the metric rows of one frame are gathered where its first row stood.
     `damaged` lists the places that could not be read and were skipped.
@@ -67,7 +67,7 @@ class JournalReader:
     """One journal, read from outside. Cheap to make; holds nothing open between calls."""
 
     def __init__(self, folder: Path) -> None:
-        """Look at the journal in `folder`; `JournalError` if it has no readable header."""
+        """Read the header of the journal in `folder`; `JournalError` if that fails."""
         self.folder = folder
         self.header: Header = read_header(folder)
         self.id = self.header.id
@@ -80,7 +80,7 @@ class JournalReader:
             return self.header.created
 
     def state(self) -> State:
-        """What can be known of the writer right now."""
+        """The state of the writer right now."""
         if self.header.boot != boot_id():
             return State.SILENT if time.time() - self.last_seen() > SILENT_AFTER else State.LIVE
         if self.header.pid_namespace == process_namespace() and (
@@ -92,13 +92,13 @@ class JournalReader:
     def read(self, start: int = 0, *, state: State | None = None, size: int = BATCH_SIZE) -> Batch:
         """The events from position `start` on, about `size` bytes of them; an empty batch if there are none.
 
-        `state` is what the caller already knows of the writer: it must have been asked before this call.
+        `state` is the state of the writer, if the caller has it: it must have been found before this call.
         """
         final = (state or self.state()) is State.DEAD
         number, offset = split_position(start)
         gatherer = EventGatherer()
         end, taken = start, 0
-        last = self._last_segment()  # before reading: a segment behind which another one stands gets nothing more
+        last = self._last_segment()  # before reading: a segment with a later one gets nothing more
         while number <= last and taken < size:
             path = segment_path(self.folder, number)
             loaded = load_segment(path, self.id, number, final=final, sealed=number < last)
@@ -119,7 +119,7 @@ class JournalReader:
         return max((int(path.stem) for path in self.folder.glob(f"*{SEGMENT_SUFFIX}")), default=-1)
 
     def committed(self) -> int | None:
-        """The position up to which the journal is written now, found without reading it; None if it is damaged."""
+        """The position up to which the journal is written now; None if the head of its last segment is damaged."""
         last = max(self.folder.glob(f"*{SEGMENT_SUFFIX}"), default=None)
         if last is None:
             return 0
@@ -139,7 +139,7 @@ class JournalReader:
         return sum(path.stat().st_blocks * 512 for path in self.folder.glob(f"*{SEGMENT_SUFFIX}"))
 
     def delete(self) -> bool:
-        """Remove the journal if its writer is gone; False if it lives, or somebody else is at it."""
+        """Remove the journal if its writer is gone; False if the writer lives or another process holds the lock."""
         if self.header.boot != boot_id() and self.state() is not State.SILENT:
             return False
         lock = FileLock(self.folder / LOCK_NAME)

@@ -1,4 +1,4 @@
-"""From the bytes of a segment to events: checking, skipping damage, gathering metric rows into arrays."""
+"""From the bytes of a segment to events: checks records, skips damage, gathers metric rows into arrays."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class LoadedSegment:
-    """The bytes of a segment. Records up to `committed` must be there; behind it, to `end`, they may be."""
+    """The bytes of a segment. Records up to the offset `committed` must be intact, those from there to `end` may be."""
 
     number: int
     data: memoryview
@@ -52,8 +52,8 @@ class LoadedSegment:
 def load_segment(path: Path, journal_id: str, number: int, *, final: bool, sealed: bool) -> LoadedSegment | None:
     """Read a segment; None if it does not exist.
 
-    `final` says that the writer is dead: whole records behind the committed mark count too. `sealed` says that a
-    later segment exists, so nothing is added to this one any more.
+    `final` is set for a dead writer: intact records behind the committed offset count, too. `sealed` is set if a later
+    segment exists, so that nothing more is added to this one.
     """
     try:
         data = memoryview(path.read_bytes())
@@ -76,7 +76,7 @@ def load_segment(path: Path, journal_id: str, number: int, *, final: bool, seale
 
 
 def _whole(data: memoryview) -> int:
-    """Where the last record that is there in full ends: a live writer may be amidst the next one."""
+    """The offset behind the last complete record; a live writer may be writing the next one."""
     offset = HEAD_SIZE
     while offset + RECORD.size <= len(data):
         head = RECORD.unpack_from(data, offset)[1]
@@ -88,7 +88,7 @@ def _whole(data: memoryview) -> int:
 
 
 class EventGatherer:
-    """Collects the events of one batch: other events as they come, metric rows by frame."""
+    """Collects the events of one batch: metric rows by frame, all others in their order."""
 
     def __init__(self) -> None:
         self.damaged: list[Damage] = []
@@ -116,23 +116,22 @@ class EventGatherer:
         return max(end, segment.committed)
 
     def events(self) -> list[AnyEvent | MetricRows]:
-        """What was gathered."""
+        """The events of all segments that were added."""
         return [found.arrays() if isinstance(found, _Rows) else found for found in self._found]
 
     def _records(self, segment: LoadedSegment, offset: int) -> Iterator[tuple[int, int, int]]:
-        data, end, unpack = segment.data, segment.end, RECORD.unpack_from
-        while offset + RECORD.size <= end:
+        data, end, unpack, head_size = segment.data, segment.end, RECORD.unpack_from, RECORD.size
+        while offset + head_size <= end:
             checksum, head = unpack(data, offset)
-            following = offset + ((RECORD.size + (head & LENGTH_MASK) + 7) & ~7)
+            following = offset + padded(head_size + (head & LENGTH_MASK))
             if head and following <= end and _crc32(data[offset + 4 : following]) == checksum:
                 yield head >> KIND_SHIFT, offset, following
                 offset = following
                 continue
-            following = _next_record(data, offset + 8, end)
-            if following is None:
-                following = max(offset, segment.committed)
-                if following == offset:
-                    return
+            intact = _next_record(data, offset + 8, end)
+            following = max(offset, segment.committed) if intact is None else intact
+            if following == offset:
+                return
             self.damaged.append(Damage(segment.number, offset, following - offset, "the checksum does not match"))
             offset = following
 
@@ -158,7 +157,7 @@ class EventGatherer:
 
 
 class _Rows:
-    """Rows of one frame in one segment: where they stand, and what becomes of them."""
+    """The rows of one frame in one segment, by their offsets."""
 
     __slots__ = ("data", "frame", "offsets")
 

@@ -1,4 +1,4 @@
-"""One segment file being written: through a memory map where preallocation can be relied on, else by appends."""
+"""Writes one segment file: through a memory map where preallocation is reliable, else by appending."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _crc32 = zlib.crc32
 
 
 class Segment(Protocol):
-    """Where records go until it is full."""
+    """A segment that is open for writing."""
 
     number: int
 
@@ -29,12 +29,12 @@ class Segment(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of file and memory; what is committed stays."""
+        """Close the file and its memory map; committed records stay."""
         ...
 
 
 class MappedSegment:
-    """A preallocated file, written by storing into memory: no system call, nothing that could block."""
+    """A preallocated file, written by storing into memory: no system call that could block."""
 
     __slots__ = ("_capacity", "_committed", "_map", "number")
 
@@ -73,7 +73,7 @@ class MappedSegment:
 
 
 class AppendedSegment:
-    """A file that grows record by record; the system call returns when the kernel has the bytes."""
+    """A file to which records are appended; `put` returns once the kernel has the bytes."""
 
     __slots__ = ("_capacity", "_descriptor", "_path", "_size", "number")
 
@@ -104,13 +104,13 @@ class AppendedSegment:
             if os.write(self._descriptor, record) < len(record):
                 raise OSError(errno.ENOSPC, "only a part of the record could be written", str(self._path))
             self._size = start + len(record)
-        except BaseException:  # Ctrl-C as well: what counts is what the file holds
-            self._settle(start, start + len(record))
+        except BaseException:  # Ctrl-C as well: the size must agree with what the file holds
+            self._keep_if_whole(start, start + len(record))
             raise
         return start
 
-    def _settle(self, start: int, end: int) -> None:
-        """Go on behind the record if all of it is there, else where it started."""
+    def _keep_if_whole(self, start: int, end: int) -> None:
+        """Continue behind the record if all of it was written; else cut the file where it started."""
         self._size = end if os.lseek(self._descriptor, 0, os.SEEK_CUR) == end else start
         os.ftruncate(self._descriptor, self._size)
         os.lseek(self._descriptor, self._size, os.SEEK_SET)

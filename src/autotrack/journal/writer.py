@@ -1,4 +1,4 @@
-"""Writing a journal: the durable queue between a training and everything that wants to know of it."""
+"""Writes a journal, the durable queue between a training process and the store and sinks."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class JournalWriter:
 
     When no room is left on the disk, records wait in memory up to `tail_limit` bytes and are written, in
     order, once there is room; beyond that (twice that for events) they are dropped and counted in `dropped`, per
-    run. `on_full` is told the first error of each such period. `size` is how many bytes of disk were asked for.
+    run. `on_full` is called with the first error of each such period. `size` is how many bytes of disk were requested.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class JournalWriter:
         self._write(event.run, Kind.EVENT, encode(event))
 
     def packer(self, frame: Frame) -> RowPacker:
-        """What packs the rows of `frame` into this journal."""
+        """A packer for the rows of `frame` in this journal."""
         return RowPacker(frame)
 
     def append_row(self, packer: RowPacker, step: int, moment: float, values: Sequence[float]) -> None:
@@ -165,7 +165,7 @@ class JournalWriter:
                 self._drain()
 
     def heartbeat(self) -> None:
-        """Say that the writer lives, and write what waited for room on the disk."""
+        """Show that the writer is alive, and write records that waited for room on the disk."""
         with suppress(OSError):
             os.utime(self.folder / LOCK_NAME)
         with self._lock:
@@ -178,7 +178,7 @@ class JournalWriter:
         return len(self._tail)
 
     def take_dropped(self) -> dict[str, int]:
-        """How many facts of each run were dropped since the last call; nothing as long as others wait for room."""
+        """How many facts of each run were dropped since the last call; none while others still wait for room."""
         with self._lock:
             if self._tail:
                 return {}
@@ -186,7 +186,7 @@ class JournalWriter:
             return dropped
 
     def close(self) -> None:
-        """Give up the writer's lock after a last attempt to write what waits; later calls raise `JournalError`."""
+        """Release the writer's lock after a last attempt to write waiting records; later calls raise `JournalError`."""
         with self._lock:
             self._retry_at = 0.0
             if self._tail:
@@ -194,7 +194,7 @@ class JournalWriter:
             self.abandon()
 
     def abandon(self) -> None:
-        """Let go of files and lock without writing: a forked child's first call on its parent's journal."""
+        """Release files and lock without writing: a forked child's first call on its parent's journal."""
         self._lock = threading.RLock()
         self._busy = False
         self._writer_lock.release()
@@ -229,7 +229,7 @@ class JournalWriter:
         return offset
 
     def _put_row(self, packer: RowPacker, step: int, moment: float, values: Sequence[float]) -> None:
-        """The long way of a row: behind its declaration, in the next segment if this one is full."""
+        """Write a row with the declaration of its frame before it, in the next segment if this one is full."""
         if packer.segment is not self._segment:
             self._declare(packer)
         if self._segment.put(packer.pack(packer.head, packer.offset, step, moment, *values)) < 0:
@@ -293,7 +293,7 @@ class JournalWriter:
         self._tail_size += size
 
     def _recover(self) -> None:
-        """Write what waits, in order, until the disk refuses; an entry leaves memory when it is written."""
+        """Write waiting records, in order, until the disk refuses; a record leaves memory once it is written."""
         self._busy = True
         try:
             while self._tail:
@@ -313,7 +313,7 @@ class JournalWriter:
 
 
 class _FullSegment:
-    """What stands before the first segment: full, so that the first record makes one."""
+    """Stands in for a segment before the first: it is full, so that the first record creates one."""
 
     number = -1
 
@@ -325,7 +325,7 @@ class _FullSegment:
 
 
 class _ClosedSegment:
-    """What is left after `close`: refuses every record."""
+    """Stands in for the segment after `close`: it refuses every record."""
 
     number = -1
 

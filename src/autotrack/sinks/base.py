@@ -1,24 +1,45 @@
-"""What a sink is: where delivered events go.
+"""The contract of a sink, a destination of delivered events, and of the files that it may read with them.
 
-A sink takes batches, each a stretch of one journal, at least once and in order within a journal; runs may have
-events in many journals, in any order between them, so a sink takes facts of a run whose start it has not seen.
-It is idempotent by position: a batch that starts before what the sink has already taken of that journal must not
-be applied twice. One process at a time delivers to a sink, under a lease that delivery holds; a sink may be called
-from any thread, never from two at once.
+A sink receives batches, each a stretch of one journal, at least once and in order within a journal. A run may have
+events in many journals, in any order between them, so a sink accepts facts of a run whose start has not arrived yet.
+It is idempotent by position: a batch that begins before the position already reached in its journal must not be applied
+twice. One process at a time delivers to a sink, under a lease that delivery holds; a sink may be called from any
+thread, never from two at once.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     from autotrack.journal.reader import Batch
 
 
+class BlobReader(Protocol):
+    """The files that events name, found by `digest`: the SHA-256 of their bytes, in lower-case hex.
+
+    They may be in a local folder or in object storage. Every method raises `NotFoundError` for a file that is not
+    there. Files that an event names do go missing: a training deletes superseded checkpoints, an artifact of
+    `stored=False` was never copied. A sink then keeps the event without the bytes.
+    """
+
+    def open(self, digest: str) -> BinaryIO:
+        """The file, opened for reading from its start; the caller closes it."""
+        ...
+
+    def read(self, digest: str) -> bytes:
+        """All bytes of the file."""
+        ...
+
+    def path(self, digest: str) -> Path | None:
+        """The path of the file, never to be written to, if it is a local one; else None, and only `open` reads it."""
+        ...
+
+
 class Sink(ABC):
-    """Where events go. Construct it with what the URL says; connect in `position` or `write`, not before.
+    """A destination of events. Construct it from its URL; connect in `position` or `write`, not before.
 
     `name` identifies the sink in journals and messages: stable, unique per destination, without credentials.
     """
@@ -27,16 +48,16 @@ class Sink(ABC):
 
     @abstractmethod
     def position(self, journal: str) -> int:
-        """How far this sink has durably taken the journal with this id; 0 if it does not know it."""
+        """The position up to which the sink durably holds the journal with this id; 0 for an unknown journal."""
 
     @abstractmethod
-    def write(self, batch: Batch, blobs: Path) -> None:
-        """Take a batch, durably, and move the position to `batch.end` with it.
+    def write(self, batch: Batch, blobs: BlobReader) -> None:
+        """Store a batch durably, and move the journal's position to `batch.end` with it.
 
-        `blobs` is the folder of content-addressed files that the events may name. Any exception means that
-        nothing is promised: the same batch comes again later.
+        `blobs` reads the files that the events name. After any exception the batch counts as not delivered: it comes
+        again later.
         """
 
     def close(self) -> None:
-        """Let go of connections; the last call."""
+        """Release connections; no other call follows."""
         return

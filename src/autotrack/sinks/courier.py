@@ -18,7 +18,7 @@ ROUND = 1.0
 
 
 class Courier:
-    """Delivers in the background of a training process to the sinks that live elsewhere."""
+    """Delivers journals in the background of a training process to its sinks other than the store."""
 
     def __init__(self, place: Place, urls: Sequence[str]) -> None:
         """Start a daemon thread; sinks are opened on it."""
@@ -69,7 +69,7 @@ class Courier:
         return deliver(self._place, sink, stop=lambda: time.monotonic() > self._deadline).error
 
     def finish(self, timeout: float) -> list[str]:
-        """One last round, at most `timeout` seconds; returns the names of the sinks that did not get everything."""
+        """Deliver once more, for at most `timeout` seconds; returns the names of the sinks that still lack events."""
         self._deadline = time.monotonic() + timeout
         self._stopping = True
         self._wake.set()

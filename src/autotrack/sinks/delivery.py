@@ -1,8 +1,8 @@
-"""From journals to sinks that live elsewhere: batches and cursors.
+"""Delivers journals to sinks in batches.
 
-One process at a time delivers to a sink, under a lease; the others do not wait. What a sink has confirmed of each
-journal is noted under `<place>/delivery/<sink>/<journal>`, so that a journal can be deleted without asking the sink
-again. A sink that fails is tried again after a growing pause; nothing else notices.
+One process at a time delivers to a sink, under a lease; the others do not wait. The position up to which a sink has
+confirmed a journal is noted under `<place>/delivery/<sink>/<journal>`, so that a journal can be deleted without asking
+the sink again. After an error of a sink its caller tries again later; neither the run nor other sinks are affected.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from autotrack._locks import FileLock
+from autotrack.journal.blobs import BlobFolder
 from autotrack.journal.confirmations import confirm, confirmed_position, notes_folder
 from autotrack.journal.reader import JournalReader, journals
 from autotrack.settings import Place
@@ -19,7 +20,10 @@ from autotrack.sinks.base import Sink
 
 @dataclass
 class Delivered:
-    """What one round did for one sink: events taken, journals left behind, and why."""
+    """The result of one round for one sink: how many events it took, the ids of journals left behind, the error.
+
+    `busy` is set if another process holds the lease, so that nothing was done.
+    """
 
     sink: str
     events: int = 0
@@ -31,9 +35,9 @@ class Delivered:
 def deliver(
     place: Place, sink: Sink, *, stop: Callable[[], bool] = lambda: False, only: str | None = None
 ) -> Delivered:
-    """Hand the sink all that it has not confirmed yet, of all journals here or of `only` that one.
+    """Deliver all events that the sink has not confirmed yet, of all journals of the place or of `only` that one.
 
-    Returns what happened; an error of the sink ends the round and is returned, not raised.
+    `stop` is asked between batches. An error of the sink ends the round and is returned in the result, not raised.
     """
     done = Delivered(sink.name)
     folder = notes_folder(place.path, sink.name)
@@ -66,11 +70,12 @@ def _deliver_journal(
     if noted and not journal.read(noted, state=state, size=1):
         return True
     position = sink.position(journal.id)
+    blobs = BlobFolder(place.blobs)
     while not stop():
         state = journal.state()
         batch = journal.read(position, state=state)
         if batch:
-            sink.write(batch, place.blobs)
+            sink.write(batch, blobs)
             position = batch.end
             done.events += len(batch.events)
         if batch or position != noted:

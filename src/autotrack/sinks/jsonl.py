@@ -4,8 +4,8 @@
 rows are lines of {"event": "metrics", "run", "training", "step", "time", "values"}. NaN and infinities are written
 as the strings "NaN", "Infinity" and "-Infinity", since JSON has none.
 
-How far a journal was taken, and how long its file was then, is kept beside it; what a crash left behind that mark
-is cut off before the next line is written. So every event is there exactly once.
+The position up to which a journal was written, and the size of its file then, are kept beside it; lines that a crash
+left behind that size are cut off before the next one is written. So every event is there exactly once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import msgspec
 from autotrack.events import Event, MetricRows
 from autotrack.exceptions import ConfigurationError
 from autotrack.journal.reader import Batch
-from autotrack.sinks.base import Sink
+from autotrack.sinks.base import BlobReader, Sink
 from autotrack.sinks.opening import sink_name
 
 
@@ -46,7 +46,7 @@ class JsonLinesSink(Sink):
     def position(self, journal: str) -> int:
         return self._mark(journal).position
 
-    def write(self, batch: Batch, blobs: Path) -> None:
+    def write(self, batch: Batch, blobs: BlobReader) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         mark = self._mark(batch.journal)
         if batch.end <= mark.position:

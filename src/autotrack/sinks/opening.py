@@ -1,4 +1,4 @@
-"""From a sink's URL to the sink: the scheme decides, ours and third parties' alike by entry point."""
+"""Opens the sink that a URL names, whose scheme is the name of an entry point."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GROUP = "autotrack.sinks"
 
 
 def sink_name(url: str) -> str:
-    """The URL without user, password, query and fragment: how journals and messages name the sink."""
+    """The URL without user, password, query and fragment, by which journals and messages name the sink."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.port is not None:
@@ -23,8 +23,8 @@ def sink_name(url: str) -> str:
 def open_sink(url: str) -> Sink:
     """The sink that `url` names; `ConfigurationError` for an unknown scheme or a URL that it refuses.
 
-    The class is found under the entry point group `autotrack.sinks` by the URL's scheme, a `+…` in which is the
-    class's own affair. It is called with the URL.
+    The class is found in the entry point group `autotrack.sinks` by the URL's scheme, or by the part of it before a
+    `+`. It is called with the URL.
     """
     scheme = urlsplit(url).scheme
     known = {point.name: point for point in entry_points(group=GROUP)}

@@ -27,7 +27,7 @@ _numbers = itertools.count()
 
 
 class Recording:
-    """A journal being written, in the words of the events."""
+    """A journal being written, with a method for each common event."""
 
     def __init__(self, place: Place, **options: Any) -> None:
         prepare(place)

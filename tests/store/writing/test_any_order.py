@@ -1,4 +1,4 @@
-"""Whatever is folded when, and from whichever journal, the store says the same in the end."""
+"""The store holds the same in the end, in whatever order and from whatever journals facts are folded."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ FACTS = st.tuples(
     st.sampled_from(["param", "tag", "point", "points", "section", "start", "end", "child", "artifact"]),
     st.integers(0, 2), st.sampled_from("ab"), st.integers(0, 3),
 )  # fmt: skip
-OWNERS = {"start", "end", "section"}  # what only the process that trains says
+OWNERS = {"start", "end", "section"}  # facts that only the process of the training records
 
 
 def event_of(fact: Fact, at: int) -> events.Event:
-    """The event that says `fact`."""
+    """The event that records `fact`."""
     kind, training, key, value = fact
     about: dict[str, Any] = {"run": "r", "time": 1e9 + at, "training": training}
     if kind in ("start", "end"):
@@ -62,13 +62,13 @@ def write(journal: JournalWriter, fact: Fact, at: int) -> None:
     journal.append_row(packer, value, 1e9 + at, [float(value)] * len(keys))
 
 
-def told_by(store: Store) -> dict[str, Any]:
-    """All that the store says of each run, in no order and without its own keys."""
-    told: dict[str, Any] = {}
+def contents_of(store: Store) -> dict[str, Any]:
+    """Everything that the store holds of each run, in no order and without its own keys."""
+    found: dict[str, Any] = {}
     with store.engine.connect() as connection:
         runs = {row.pk: row for row in connection.execute(select(schema.runs))}
         for pk, run in runs.items():
-            about = told[run.id] = {"parent": run.parent, "status": run.status, "experiment": run.experiment}
+            about = found[run.id] = {"parent": run.parent, "status": run.status, "experiment": run.experiment}
             for table in (schema.params, schema.tags, schema.sections, schema.facts, schema.artifacts, schema.metrics):
                 rows = connection.execute(select(table).where(table.c.run_pk == pk)).all()
                 left_out = {"pk", "run_pk"} | ({"training"} if table is schema.metrics else set())
@@ -84,11 +84,11 @@ def told_by(store: Store) -> dict[str, Any]:
                 for key, axis, data in connection.execute(chunks)
                 for step, time, value in zip(*map(list, decode_axis(axis)), list(decode_values(data)), strict=True)
             )
-    return told
+    return found
 
 
 def outcome(facts: Sequence[Fact], *, folds: set[int], second: Sequence[bool], owner_last: bool) -> dict[str, Any]:
-    """What the store says of facts from two journals, with folds before some, the owner's journal perhaps unseen."""
+    """What the store holds of facts from two journals, with folds before some, perhaps without the owner's journal."""
     with tempfile.TemporaryDirectory() as folder:
         place = Place(Path(folder) / "place", "a test")
         prepare(place)
@@ -105,10 +105,10 @@ def outcome(facts: Sequence[Fact], *, folds: set[int], second: Sequence[bool], o
                         away.rename(owner.folder)
                 write(other if second[index] and fact[0] not in OWNERS else owner, fact, index + 1)
             fold(store)
-            told = told_by(store)
+            found = contents_of(store)
         for journal in (owner, other):
             journal.close()
-        return told
+        return found
 
 
 @pytest.mark.timeout(600)

@@ -33,7 +33,7 @@ def test_a_run_that_ended_well_has_its_times_and_its_outcome(recording: Recordin
 
 
 def test_a_failure_is_kept_with_its_traceback(recording: Recordings, contents: Any) -> None:
-    """The exception that ended a run lies in its row."""
+    """The exception that ended a run is stored in its row."""
     journal = recording()
     journal.start("r")
     failure = events.Failure(type="builtins.ValueError", message="no\nway", traceback="Traceback …")
@@ -91,8 +91,8 @@ def test_the_latest_attempt_decides_in_whatever_order_journals_are_folded(
     assert contents.summary("r", "loss")["last"] == 2.0
 
 
-def test_nobody_but_the_owner_ends_a_run(recording: Recordings, contents: Any) -> None:
-    """A worker's word on the end of a run does not count, whether it comes before or after the owner's."""
+def test_only_the_owner_ends_a_run(recording: Recordings, contents: Any) -> None:
+    """An end that a worker records does not count, whether it is folded before or after the owner's."""
     owner, worker = recording(), recording()
     worker.finish("r", "killed", at=5)
     contents.fold()
@@ -118,7 +118,7 @@ def test_a_late_fact_keeps_the_status(recording: Recordings, contents: Any) -> N
 
 
 def test_params_are_typed_and_revised(recording: Recordings, contents: Any) -> None:
-    """Numbers can be compared as numbers, text as text, and the exact JSON is kept; the last word counts."""
+    """Numbers can be compared as numbers, text as text, and the exact JSON is kept; the latest value counts."""
     journal = recording()
     values = {
         "float": 0.1, "int": 3, "huge": 10**400, "bool": True, "none": None, "text": "adam", "quoted": '"x"',
@@ -142,7 +142,7 @@ def test_params_are_typed_and_revised(recording: Recordings, contents: Any) -> N
 
 
 def test_tags_are_set_changed_and_removed(recording: Recordings, contents: Any) -> None:
-    """The last word on a tag counts, in one batch and in several."""
+    """The latest change of a tag counts, in one batch and in several."""
     journal = recording()
     journal.start("r")
     journal.emit(events.Tags, "r", values={"a": "1", "b": "1", "c": "1"})
@@ -190,7 +190,7 @@ def test_a_summary_is_the_same_however_often_a_run_is_folded(recording: Recordin
 
 
 def test_a_metric_with_one_point_takes_no_chunk(recording: Recordings, contents: Any) -> None:
-    """Its summary says it all, unless the number is an integer that a double cannot hold."""
+    """The summary of a single point is all that is stored, unless a double cannot hold the integer."""
     journal = recording()
     journal.start("r")
     journal.log("r", {"a": 0.5, "b": 3, "nan": math.nan}, step=4, at=1)
@@ -224,7 +224,7 @@ def test_two_ranks_append_to_one_run(recording: Recordings, contents: Any) -> No
 
 
 def test_sections_become_searchable_facts(recording: Recordings, contents: Any) -> None:
-    """A section is kept whole, and its leaves can be searched; long strings only lie in the section."""
+    """A section is kept whole, and its leaves can be searched; long strings are only in the section."""
     journal = recording()
     journal.start("r")
     data = {
@@ -264,7 +264,7 @@ def test_facts_are_those_of_the_latest_attempt(recording: Recordings, contents: 
     assert [row["attempt"] for row in contents.rows("sections", "r")] == [1, 2, 1]
 
 
-def test_everything_else_is_kept_as_it_was_said(recording: Recordings, here: Place, contents: Any) -> None:
+def test_everything_else_is_kept_as_it_was_recorded(recording: Recordings, here: Place, contents: Any) -> None:
     """Artifacts, media, datasets, models, evaluations, notes, console output and reports, each in its table."""
     digest = Blobs(here.blobs).put(b"bytes")
     journal = recording()
@@ -297,7 +297,7 @@ def test_everything_else_is_kept_as_it_was_said(recording: Recordings, here: Pla
 
 
 def test_an_artifact_whose_bytes_are_nowhere_is_not_called_stored(recording: Recordings, contents: Any) -> None:
-    """The record says that the bytes are missing, and so does the capture report."""
+    """The record and the capture report state that the bytes are missing."""
     journal = recording()
     journal.start("r")
     journal.emit(events.Artifact, "r", name="gone.txt", digest="ab" * 32, size=5)
@@ -333,7 +333,7 @@ def test_a_hundred_thousand_params(recording: Recordings, store: Store, contents
 
 
 def test_an_event_that_the_database_refuses_does_not_keep_the_others_out(recording: Recordings, contents: Any) -> None:
-    """A size beyond 64 bits cannot be stored: the record of the run says so, and all else is there."""
+    """A size beyond 64 bits cannot be stored: the capture report of the run names it, and all else is stored."""
     journal = recording()
     journal.start("r")
     journal.emit(events.Note, "r", text="before")

@@ -22,10 +22,10 @@ def versions(contents: Any) -> list[tuple[bool, str, str | None]]:
 
 
 @pytest.mark.parametrize("folds", [False, True], ids=["in one batch", "batch by batch"])
-def test_a_checkpoint_is_one_version_from_waiting_to_being_let_go(
+def test_a_checkpoint_is_one_version_from_waiting_to_its_deletion(
     recording: Recordings, contents: Any, here: Place, folds: bool
 ) -> None:
-    """Waiting, kept, let go: whatever a reader saw in between, it is one row, and the next one comes after it."""
+    """Waiting, copied, deleted: it stays one row whenever it is folded, and the next version comes after it."""
     journal = recording()
     journal.start("r")
 
@@ -45,7 +45,7 @@ def test_a_checkpoint_is_one_version_from_waiting_to_being_let_go(
     assert versions(contents.fold()) == [(False, first, "the second took its place"), (True, second, None)]
 
 
-def test_bytes_that_were_let_go_before_anybody_looked_are_no_loss(recording: Recordings, contents: Any) -> None:
+def test_bytes_that_were_deleted_before_the_first_fold_are_no_loss(recording: Recordings, contents: Any) -> None:
     """The capture report has no line about them, and the record does not call them stored."""
     journal = recording()
     journal.start("r")

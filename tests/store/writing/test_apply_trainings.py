@@ -26,7 +26,7 @@ def _train(journal: Any, run: str, number: int, at: float, **fields: Any) -> Non
 
 
 def test_one_training_reads_as_its_run(recording: Recordings, contents: Any) -> None:
-    """With one training there is one row: its facts lie beside the run's own."""
+    """With one training there is one row: its facts are stored beside the run's own."""
     journal = recording()
     journal.start("r", at=0)
     journal.params("r", {"mine": 1}, at=1)
@@ -86,7 +86,7 @@ def test_two_trainings_at_once_make_the_same(recording: Recordings, contents: An
 
 
 def test_trainings_of_a_run_not_yet_seen(recording: Recordings, contents: Any) -> None:
-    """The children learn of their run's experiment and user when its start is folded."""
+    """The children get the experiment and user of their run when its start is folded."""
     owner, worker = recording(), recording()
     _train(worker, "r", 1, at=10)
     _train(worker, "r", 2, at=20)
@@ -145,6 +145,20 @@ def test_a_training_cut_short_ends_with_its_run(recording: Recordings, contents:
     contents.fold()
     assert [contents.run(run)["status"] for run in ("r", "r~1", "r~2")] == ["killed", "finished", "killed"]
     assert [row["status"] for row in contents.rows("trainings", "r")] == ["finished", "killed"]
+
+
+def test_a_late_tag_on_the_run_of_a_training_keeps_its_duration(recording: Recordings, contents: Any) -> None:
+    """A tag set later on a training that is a run of its own changes nothing about its times."""
+    journal, later = recording(), recording()
+    journal.start("r", at=0)
+    _train(journal, "r", 1, at=10)
+    _train(journal, "r", 2, at=20)
+    journal.finish("r", at=30)
+    contents.fold()
+    later.emit(events.Tags, "r~1", at=100, values={"best": "yes"})
+    row = contents.fold().run("r~1")
+    assert (row["duration"], row["status"], row["parent"]) == (6.0, "finished", "r")
+    assert contents.mapping("tags", "r~1") == {"best": "yes"}
 
 
 def test_files_of_a_training_follow_it(recording: Recordings, here: Place, contents: Any) -> None:

@@ -1,4 +1,4 @@
-"""Folding journals: exactly once, whoever does it, however often, and whatever happens meanwhile."""
+"""Journals are folded exactly once, by any number of processes, however often, and whatever happens meanwhile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from autotrack.journal.reader import journals
 from autotrack.settings import Place
 from autotrack.store.engine import Store, open_store
 from autotrack.store.folding.fold import fold
-from autotrack.store.folding.folding import FOREIGN_KEPT, INCOMPLETE_KEPT
+from autotrack.store.folding.journals import FOREIGN_KEPT, INCOMPLETE_KEPT
 
 Recordings = Callable[..., Any]
 
@@ -155,7 +155,7 @@ def test_whatever_was_acknowledged_before_a_kill_is_there(store: Store, here: Pl
 
 
 def test_folding_again_changes_nothing(recording: Recordings, store: Store, contents: Any) -> None:
-    """A second fold finds nothing to do, and a live journal goes on where it was."""
+    """A second fold finds nothing to do, and a live journal continues where it was."""
     journal = recording()
     journal.start("r")
     journal.emit(events.Note, "r", text="once")
@@ -207,7 +207,7 @@ def test_nothing_is_deleted_when_that_is_not_wanted(recording: Recordings, store
 
 
 def test_a_process_that_died_silently_leaves_a_dead_journal(recording: Recordings, store: Store, contents: Any) -> None:
-    """Its run is never stored as crashed: the status stays, and the journal's state says the rest."""
+    """Its run is never stored as crashed: the status stays, and the state of the journal shows the crash."""
     journal = recording()
     journal.start("r")
     assert fold(store).events == 1
@@ -256,7 +256,7 @@ def test_a_silent_writer_elsewhere_is_neither_dead_nor_deleted(
 def test_a_writer_from_before_a_restart_is_dead(
     recording: Recordings, store: Store, here: Place, contents: Any
 ) -> None:
-    """On a disk of this machine alone, a journal of its earlier boot has nobody who could go on with it."""
+    """On a disk of this machine alone, a journal of its earlier boot has no writer that could continue it."""
     import platform
 
     journal = recording(host=platform.node())
@@ -271,7 +271,7 @@ def test_a_writer_from_before_a_restart_is_dead(
 def test_damage_is_counted_and_reported_to_the_runs_of_the_journal(
     recording: Recordings, store: Store, contents: Any
 ) -> None:
-    """A flipped byte costs the record it is in; the capture report of the journal's runs says so."""
+    """A flipped byte costs the record it is in; the capture report of the journal's runs names the damage."""
     journal = recording()
     journal.start("a")
     journal.start("b")
@@ -370,7 +370,7 @@ def test_a_journal_that_was_never_born_is_removed_in_time(recording: Recordings,
 def test_a_store_locked_for_long_is_read_from_a_copy(
     recording: Recordings, here: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody holds the database's lock: the reader answers all the same, and catches up later."""
+    """While another process locks the database, a reader answers all the same, and catches up later."""
     monkeypatch.setattr("autotrack.store.engine.PATIENCE", 0.2)
     journal = recording()
     journal.start("r")

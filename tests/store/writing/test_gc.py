@@ -1,4 +1,4 @@
-"""Garbage collection frees what nothing names, and never what somebody is about to name."""
+"""Garbage collection frees what nothing names, and never a file that is about to be named."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from autotrack.store.gc import collect_garbage
 Recordings = Callable[..., Any]
 
 
-LATER = -60.0  # a grace that makes all that lies here old enough
+LATER = -60.0  # a grace period that makes every file old enough
 
 
 def test_a_file_that_nothing_names_is_freed_in_time(store: Store, here: Place) -> None:
-    """Not while the record that names it may still come; a dry run only says what would go."""
+    """Not while the record that names it may still come; a dry run only reports the files that would go."""
     digest = blobs_module.put_bytes(here.blobs, b"x" * 100)
     assert collect_garbage(store).blobs == 0
     assert collect_garbage(store, dry_run=True, grace=LATER).freed_bytes == 100
@@ -58,7 +58,7 @@ def test_an_old_file_that_is_put_again_is_young_again(
 
 
 def test_a_file_that_is_put_in_the_moment_it_is_freed_stays(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever takes it before it is gone keeps it; whoever looks for it a moment later writes it anew."""
+    """A process that uses it before it is deleted keeps it; one that looks for it a moment later writes it anew."""
     blobs = Blobs(here.blobs)
     digest = blobs.put(b"x")
     rename = Path.rename

@@ -1,7 +1,7 @@
-"""Merging the small chunks that folding a live run leaves behind.
+"""Merges the small chunks that folding a live run leaves behind.
 
-While a run lives, sixteen chunks of about one size become one of the next size, so that no point is rewritten often;
-when it ends, all that are not full become as few as can be.
+While a run is live, sixteen chunks of about one size are merged into one of the next size, so that a point is rewritten
+only a few times; when the run ends, all chunks that are not full are merged into as few as possible.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from sqlalchemy import Connection, func, select
 from autotrack.store import schema
 from autotrack.store.bulk import Keys, rows_in
 from autotrack.store.chunks import decode_axis, decode_values
-from autotrack.store.folding.points import FULL, Piece, write_chunks
-from autotrack.store.folding.rows import Points
+from autotrack.store.folding.chunk_rows import FULL, Piece, write_chunks
+from autotrack.store.folding.rows import MetricPoints
 
-TOGETHER = 16  # chunks of one size that become one
+TOGETHER = 16  # chunks of one size that are merged
 _ENOUGH = FULL // 2  # points of a chunk that is left alone
 
 
@@ -35,7 +35,7 @@ class _Axis:
 
 
 def compact(connection: Connection, keys: Keys, live: Iterable[int], ended: Iterable[int]) -> None:
-    """Merge chunks of the runs with these keys, in the transaction that has the right to write."""
+    """Merge chunks of the live and the ended runs with these keys, in a transaction that holds the right to write."""
     whole = set(ended)
     for run_pk, count in _small_axes(connection, whole | set(live)):
         if count < (2 if run_pk in whole else TOGETHER):
@@ -69,7 +69,7 @@ def _axes(connection: Connection, run_pk: int) -> list[_Axis]:
 
 
 def _groups(axes: list[_Axis], *, whole: bool) -> list[list[_Axis]]:
-    """What to merge with what: the same metrics of the same training, and while the run lives, about the same size."""
+    """The chunks to merge: same metrics of the same training and, while the run is live, about the same size."""
     groups: dict[tuple[Any, ...], list[_Axis]] = defaultdict(list)
     for axis in axes:
         size = 0 if whole else (axis.count.bit_length() - 1) // 4
@@ -88,7 +88,7 @@ def _merge(connection: Connection, keys: Keys, run_pk: int, group: list[_Axis]) 
     if np.any(times[1:] < times[:-1]):
         order = np.argsort(times, kind="stable")
         steps, times, arrays = steps[order], times[order], tuple(array[order] for array in arrays)
-    write_chunks(connection, keys, [Piece(run_pk, group[0].training, names, Points(steps, times, arrays))])
+    write_chunks(connection, keys, [Piece(run_pk, group[0].training, names, MetricPoints(steps, times, arrays))])
     _delete(connection, run_pk, pks)
 
 

@@ -1,7 +1,7 @@
-"""Folding: what lies in the journals goes into the store, exactly once, whoever asks and however often.
+"""Folding: the events of the journals are written to the store, each exactly once.
 
-Every reader folds before it answers, so that there is one way into the store, for runs whose process lives, has
-ended well or was killed. Any number of processes may fold at once, and any of them may be killed at any moment.
+Every reader folds before it answers, so there is one way into the store, for runs whose process is alive, has ended or
+was killed. Any number of processes may fold at once, and any of them may be killed at any moment.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autotrack.exceptions import ConfigurationError
 from autotrack.store.engine import Store
-from autotrack.store.folding.folding import Folding
+from autotrack.store.folding.journals import JournalFold
 from autotrack.store.folding.report import FoldReport, Progress
 
 
@@ -23,12 +23,12 @@ def fold(
     delete: bool = True,
     progress: Progress | None = None,
 ) -> FoldReport:
-    """Bring the store up to what the journals below `journals_dir` say, by default the journals of its own place.
+    """Write all new events of the journals below `journals_dir`, by default the store's own ones, to the store.
 
-    A journal is deleted when its writer is gone and every sink that its header names has confirmed it (the store itself
-    has, once it is folded). If the database may not be written, is locked for long or it is another host's turn, the
-    store becomes a private copy for this process, `Store.unwritable` says why, and all is folded into that.
-    `progress` is called with the bytes folded so far and the bytes there are. Raises `StoreError`.
+    A journal is deleted when its writer is gone and every sink that its header names has confirmed it; the store itself
+    has confirmed what is folded. If the database is read-only, locked for long or leased by another host, the journals
+    are folded into a private copy of the store for this process, and `Store.unwritable` gives the reason.
+    `progress` is called with the bytes folded so far and the bytes to fold. Raises `StoreError`.
     """
     if journals_dir is None:
         if store.place is None:
@@ -37,7 +37,7 @@ def fold(
     report = FoldReport()
     if not _anything_in(journals_dir) and store.writable:
         return report
-    return Folding(store, journals_dir, blobs_dir, report, progress).run(delete=delete)
+    return JournalFold(store, journals_dir, blobs_dir, report, progress).run(delete=delete)
 
 
 def _anything_in(folder: Path) -> bool:

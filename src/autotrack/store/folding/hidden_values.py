@@ -1,7 +1,7 @@
-"""Values that a run and its only training hide from each other, for as long as they share one row of `runs`.
+"""Param and tag values that are hidden while a run and its only training share a row of `runs`.
 
-While a run has one training, the later of a value that the run logged and one that the training logged is what the
-run shows. When a second training parts them, each must have its own again: until then the other one is kept aside.
+If both log a value of the same key, the row shows the later one; the other is kept in the table `covered`. When a
+second training splits the run, each gets its own value back.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ from sqlalchemy import Connection, Table, select
 from autotrack.store import schema
 from autotrack.store.bulk import Writer
 
-_covered = Writer(schema.covered, key=("run_pk", "of", "key", "training"), newer="time")
+_hidden = Writer(schema.covered, key=("run_pk", "of", "key", "training"), newer="time")
 _writers = {
     table.name: Writer(table, key=("run_pk", "key"), newer="time") for table in (schema.params, schema.tags)
 }  # whose rows begin with run and key, and end with time and training
 
 
 def write_latest(connection: Connection, table: Table, rows: Iterable[Sequence[Any]], shared: Collection[int]) -> None:
-    """Write params or tags, each in place of an earlier one; what that hides in the runs `shared` is kept aside."""
+    """Write params or tags in place of earlier values of their keys, and keep the values that are hidden by it.
+
+    `shared` are the keys of the runs that share their row with a training. Rows end with time and training.
+    """
     writer = _writers[table.name]
     plain: list[Sequence[Any]] = []
     groups: dict[tuple[int, int], list[Sequence[Any]]] = defaultdict(list)
@@ -32,25 +35,25 @@ def write_latest(connection: Connection, table: Table, rows: Iterable[Sequence[A
     writer.write(connection, plain)
     for (pk, training), group in groups.items():
         others = _of_others(connection, table, pk, training)
-        cover(connection, table, [others[row[1]] for row in group if row[1] in others])
+        _hide(connection, table, [others[row[1]] for row in group if row[1] in others])
         writer.write(connection, group)
-        cover(connection, table, [row for row in group if row[1] in others and others[row[1]][-2] > row[-2]])
+        _hide(connection, table, [row for row in group if row[1] in others and others[row[1]][-2] > row[-2]])
 
 
-def cover(connection: Connection, table: Table, rows: Iterable[Sequence[Any]]) -> None:
-    """Keep rows aside."""
-    aside = [(row[0], table.name, row[1], row[-1], row[-2], json.dumps(list(row))) for row in rows]
-    _covered.write(connection, aside)
+def _hide(connection: Connection, table: Table, rows: Iterable[Sequence[Any]]) -> None:
+    """Keep rows of params or tags in the table of hidden ones."""
+    hidden = [(row[0], table.name, row[1], row[-1], row[-2], json.dumps(list(row))) for row in rows]
+    _hidden.write(connection, hidden)
 
 
-def cover_key(connection: Connection, table: Table, pk: int, key: str, training: int) -> None:
-    """Keep the value of a key aside, if anybody but `training` logged it."""
+def hide_key(connection: Connection, table: Table, pk: int, key: str, training: int) -> None:
+    """Keep the shown value of a key as a hidden one, unless `training` logged it."""
     row = _of_others(connection, table, pk, training).get(key)
-    cover(connection, table, [row] if row is not None else [])
+    _hide(connection, table, [row] if row is not None else [])
 
 
-def uncover(connection: Connection, pk: int, children: Mapping[int, int]) -> None:
-    """Give back what was kept aside for a run and its trainings, which have runs of their own now, by number."""
+def restore_hidden(connection: Connection, pk: int, children: Mapping[int, int]) -> None:
+    """Show the hidden values of a run and of its trainings; `children` maps their numbers to the keys of their runs."""
     mine = schema.covered.c.run_pk == pk
     found: dict[str, list[list[Any]]] = defaultdict(list)
     for row in connection.execute(select(schema.covered).where(mine)):

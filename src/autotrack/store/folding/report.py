@@ -1,4 +1,4 @@
-"""What a fold reports: while it works, and when it is done."""
+"""What a fold reports: its progress, and its result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class FoldReport:
-    """What a fold did. `damaged` counts places that could not be read, `kept` journals that are not done yet."""
+    """The result of a fold: counts, and the ids of the runs with new facts.
+
+    `damaged` counts places that could not be read, `kept` the journals that were not deleted.
+    """
 
     journals: int = 0
     events: int = 0

@@ -1,7 +1,7 @@
-"""From the events of a batch to rows of the store, before any of it is written.
+"""From the events of a batch to rows of the store, before any of them is written.
 
-Needs no database, so that it is done before anybody's turn to write is taken. What a fact belongs to is a `Slot`: a
-run, or a training inside it; which row of `runs` that is turns out only when the batch is applied.
+This needs no database, so it is done before the transaction begins. A fact belongs to a `Slot`, which is a run or a
+training inside it; the row of `runs` that a slot stands for is known only once the batch is written.
 """
 
 from __future__ import annotations
@@ -19,21 +19,18 @@ import numpy.typing as npt
 from autotrack import events
 from autotrack.events import AnyEvent, MetricRows
 from autotrack.journal.reader import Batch
+from autotrack.journal.run_state import LATEST, changes_by_run, micros
 from autotrack.store.schema import LONGEST_TEXT
 
 _LONGEST_FACT = 1_000
 _LONGEST_LIST = 16
-_LATEST = 9e12  # seconds; as microseconds they still fit
 
 Ints = npt.NDArray[np.int64]
 Row = tuple[Any, ...]
-Lifecycle = (
-    events.RunStarted | events.RunResumed | events.RunFinished | events.TrainingStarted | events.TrainingFinished
-)
 
 
 class Slot:
-    """Where facts go: a run (number 0) or a training inside it. `pk` is the row of `runs`, once it is known."""
+    """A run (number 0) or a training inside it, to which facts belong; `pk` is its row of `runs`, once known."""
 
     __slots__ = ("number", "pk", "run", "training")
 
@@ -41,10 +38,10 @@ class Slot:
         self.run = run
         self.number = number
         self.pk = 0
-        self.training = number  # what rows say: 0 once the training has a run of its own
+        self.training = number  # the value of the column: 0 once the training has a run of its own
 
 
-class Points(NamedTuple):
+class MetricPoints(NamedTuple):
     """Rows of one frame: steps, times in microseconds, and one array of values per key."""
 
     steps: Ints
@@ -52,28 +49,15 @@ class Points(NamedTuple):
     values: tuple[npt.NDArray[Any], ...]
 
 
-class RunFacts:
-    """What one batch says of a run itself."""
-
-    __slots__ = ("last_event", "lifecycle", "name", "named", "numbers")
-
-    def __init__(self) -> None:
-        self.last_event = 0
-        self.lifecycle: list[Lifecycle] = []
-        self.name: str | None = None
-        self.named = 0
-        self.numbers: set[int] = set()
-
-
-class Gathered:
-    """All facts of one batch, by the table that takes them. `rows` lack the run's key, which comes first."""
+class GatheredRows:
+    """All facts of one batch by table. The values of `rows` lack the key of the run, their first column."""
 
     def __init__(self, batch: Batch, missing: Collection[str] = ()) -> None:
-        """Sort the events of `batch`; `missing` are the digests of files that are named but are nowhere."""
+        """Sort the events of `batch`; `missing` are the digests of the files that it names but that do not exist."""
         self.batch = batch
         self.missing = missing
         self.journal = batch.journal
-        self.runs: dict[str, RunFacts] = {}
+        self.runs = changes_by_run(batch.events)
         self.slots: dict[tuple[str, int], Slot] = {}
         self.params: dict[Slot, dict[str, Row]] = {}
         self.tags: dict[Slot, dict[str, tuple[str | None, int]]] = {}
@@ -81,7 +65,7 @@ class Gathered:
         self.replaced: dict[tuple[Slot, str, int], Row] = {}
         self._artifacts: dict[tuple[Slot, str, int], int] = {}
         self.sections: dict[tuple[Slot, str, int], events.Section] = {}
-        self.points: dict[tuple[Slot, tuple[str, ...], str], list[Points]] = {}
+        self.points: dict[tuple[Slot, tuple[str, ...], str], list[MetricPoints]] = {}
         for event in batch.events:
             if type(event) is MetricRows:
                 self._points(event)
@@ -89,45 +73,28 @@ class Gathered:
                 self._event(event)  # type: ignore[arg-type]
 
     def _event(self, event: AnyEvent) -> None:
-        time = micros(event.time)
-        facts = self.runs.get(event.run)
-        if facts is None:
-            facts = self.runs[event.run] = RunFacts()
-        facts.last_event = max(facts.last_event, time)
-        _takers[type(event)](self, facts, event, time)
+        _takers[type(event)](self, event, micros(event.time))
 
     def slot(self, run: str, number: int) -> Slot:
-        """Where facts of training `number` of `run` go."""
+        """The slot of training `number` of `run`; 0 for the run itself."""
         slot = self.slots.get((run, number))
         if slot is None:
             slot = self.slots[run, number] = Slot(run, number)
-            if number:
-                self.runs[run].numbers.add(number)
         return slot
 
     def _points(self, rows: MetricRows) -> None:
         frame = rows.frame
-        facts = self.runs.get(frame.run)
-        if facts is None:
-            facts = self.runs[frame.run] = RunFacts()
-        times = moments(rows.times)
-        facts.last_event = max(facts.last_event, int(times.max()))
         key = (self.slot(frame.run, frame.training), frame.keys, frame.types)
-        self.points.setdefault(key, []).append(Points(rows.steps, times, rows.values))
+        self.points.setdefault(key, []).append(MetricPoints(rows.steps, moments(rows.times), rows.values))
 
     def add(self, table: str, slot: Slot, *values: Any) -> None:
-        """A row for a table whose rows are only ever added."""
+        """Add a row to a table whose rows are never updated."""
         self.rows.setdefault(table, []).append((slot, values))
 
-    def _lifecycle(self, facts: RunFacts, event: Lifecycle, time: int) -> None:
-        facts.lifecycle.append(event)
-        self.slot(event.run, 0 if isinstance(event, events.RunStarted) else event.training)
+    def _of_the_run(self, event: AnyEvent, time: int) -> None:
+        """An event of the state of its run, which `runs` holds, is no row of its own."""
 
-    def _renamed(self, facts: RunFacts, event: events.RunRenamed, time: int) -> None:
-        if time >= facts.named:
-            facts.name, facts.named = event.name, time
-
-    def _params(self, facts: RunFacts, event: events.Params, time: int) -> None:
+    def _params(self, event: events.Params, time: int) -> None:
         slot = self.slot(event.run, event.training)
         params = self.params.get(slot)
         if params is None:
@@ -136,18 +103,18 @@ class Gathered:
             number, text = searchable(value)
             params[key] = (key, value, number, text, event.origin, time)
 
-    def _tags(self, facts: RunFacts, event: events.Tags, time: int) -> None:
+    def _tags(self, event: events.Tags, time: int) -> None:
         tags = self.tags.setdefault(self.slot(event.run, event.training), {})
         for key, value in event.values.items():
             tags[key] = (value, time)
 
-    def _note(self, facts: RunFacts, event: events.Note, time: int) -> None:
+    def _note(self, event: events.Note, time: int) -> None:
         self.add("notes", self.slot(event.run, 0), time, event.text, event.user)
 
-    def _section(self, facts: RunFacts, event: events.Section, time: int) -> None:
+    def _section(self, event: events.Section, time: int) -> None:
         self.sections[self.slot(event.run, event.training), event.name, event.attempt] = event
 
-    def _artifact(self, facts: RunFacts, event: events.Artifact, time: int) -> None:
+    def _artifact(self, event: events.Artifact, time: int) -> None:
         slot, moment = self.slot(event.run, event.training), time if event.replaces is None else micros(event.replaces)
         stored, meta = event.stored and self._is_there(event, event.name, time), event.meta
         if event.stored and not stored:
@@ -170,86 +137,81 @@ class Gathered:
         if event.digest not in self.missing:
             return True
         if isinstance(event, events.Artifact) and event.kind == "checkpoint":
-            return False  # a training lets go of checkpoints, and says so further on
+            return False  # a training deletes superseded checkpoints, and records that in a later event
         message = f"the bytes of {name!r} ({event.size:,} bytes, SHA-256 {event.digest}) were not found"
         self.add("reports", self.slot(event.run, event.training), time, "artifact", message, "missing", 1)
         return False
 
-    def _media(self, facts: RunFacts, event: events.Media, time: int) -> None:
+    def _media(self, event: events.Media, time: int) -> None:
         self._is_there(event, event.key, time)
         self.add(
             "media", self.slot(event.run, event.training), event.key, event.kind, event.step, time, event.digest,
             event.size, event.media_type, as_json(event.meta),
         )  # fmt: skip
 
-    def _dataset(self, facts: RunFacts, event: events.Dataset, time: int) -> None:
+    def _dataset(self, event: events.Dataset, time: int) -> None:
         self.add(
             "datasets", self.slot(event.run, event.training), event.name, event.role, event.version, event.source,
             event.digest, as_json(event.meta),
         )  # fmt: skip
 
-    def _model(self, facts: RunFacts, event: events.Model, time: int) -> None:
+    def _model(self, event: events.Model, time: int) -> None:
         self.add(
             "models", self.slot(event.run, event.training), event.name, event.flavor, event.digest, event.size,
             event.stored, time, as_json(event.meta),
         )  # fmt: skip
 
-    def _evaluation(self, facts: RunFacts, event: events.Evaluation, time: int) -> None:
+    def _evaluation(self, event: events.Evaluation, time: int) -> None:
         slot = self.slot(event.run, event.training)
         self.add("evaluations", slot, event.name, time, as_json(event.columns), as_json(event.meta))
 
-    def _report(self, facts: RunFacts, event: events.Report, time: int) -> None:
+    def _report(self, event: events.Report, time: int) -> None:
         slot = self.slot(event.run, event.training)
         self.add("reports", slot, time, event.what, event.message, event.level, event.count)
 
-    def _console(self, facts: RunFacts, event: events.Console, time: int) -> None:
+    def _console(self, event: events.Console, time: int) -> None:
         self.add("console", self.slot(event.run, 0), time, event.stream, event.text)
 
 
 _takers: dict[type, Callable[..., None]] = {
-    events.RunStarted: Gathered._lifecycle,
-    events.RunResumed: Gathered._lifecycle,
-    events.RunFinished: Gathered._lifecycle,
-    events.TrainingStarted: Gathered._lifecycle,
-    events.TrainingFinished: Gathered._lifecycle,
-    events.RunRenamed: Gathered._renamed,
-    events.Params: Gathered._params,
-    events.Tags: Gathered._tags,
-    events.Note: Gathered._note,
-    events.Section: Gathered._section,
-    events.Artifact: Gathered._artifact,
-    events.Media: Gathered._media,
-    events.Dataset: Gathered._dataset,
-    events.Model: Gathered._model,
-    events.Evaluation: Gathered._evaluation,
-    events.Report: Gathered._report,
-    events.Console: Gathered._console,
+    events.RunStarted: GatheredRows._of_the_run,
+    events.RunResumed: GatheredRows._of_the_run,
+    events.RunFinished: GatheredRows._of_the_run,
+    events.TrainingStarted: GatheredRows._of_the_run,
+    events.TrainingFinished: GatheredRows._of_the_run,
+    events.RunRenamed: GatheredRows._of_the_run,
+    events.Params: GatheredRows._params,
+    events.Tags: GatheredRows._tags,
+    events.Note: GatheredRows._note,
+    events.Section: GatheredRows._section,
+    events.Artifact: GatheredRows._artifact,
+    events.Media: GatheredRows._media,
+    events.Dataset: GatheredRows._dataset,
+    events.Model: GatheredRows._model,
+    events.Evaluation: GatheredRows._evaluation,
+    events.Report: GatheredRows._report,
+    events.Console: GatheredRows._console,
 }
-
-
-def micros(seconds: float) -> int:
-    """Seconds as whole microseconds; 0 for a time that is none."""
-    return round(seconds * 1e6) if abs(seconds) < _LATEST else 0
 
 
 def moments(seconds: npt.NDArray[np.float64]) -> Ints:
     """As `micros`, of an array."""
-    return np.rint(np.where(np.abs(seconds) < _LATEST, seconds, 0.0) * 1e6).astype(np.int64)
+    return np.rint(np.where(np.abs(seconds) < LATEST, seconds, 0.0) * 1e6).astype(np.int64)
 
 
 def as_json(value: Any) -> str:
-    """JSON text, with NaN and Infinity as Python writes them."""
+    """JSON text, with NaN and Infinity spelled as Python spells them."""
     return json.dumps(value, ensure_ascii=False, default=_as_plain) if value else "[]" if value == [] else "{}"
 
 
 def number_or_none(value: float) -> float | None:
-    """The number, None in place of NaN."""
+    """The number; None for NaN."""
     return None if isnan(value) else value
 
 
 @functools.lru_cache(maxsize=10_000)
 def searchable(value: str) -> tuple[float | None, str]:
-    """Number and text under which a param, given as JSON, is found: its number, and its string or JSON."""
+    """The number and the text by which filters find a param, given as JSON; the text of a string has no quotes."""
     first = value[:1]
     if first == '"':
         return None, _string(value)[:LONGEST_TEXT]
@@ -270,7 +232,7 @@ def _string(value: str) -> str:
 
 
 def leaves(data: Any, path: str) -> Iterator[tuple[str, float | None, str]]:
-    """The scalar leaves of a section as facts: dotted path, number, text. Long strings and lists are left out."""
+    """The scalar leaves of a section as dotted path, number and text; without long strings."""
     if isinstance(data, dict):
         for key, value in data.items():
             yield from leaves(value, f"{path}.{key}")

@@ -1,319 +1,167 @@
-"""Runs, their attempts and the trainings inside them: what becomes of a run's own row.
-
-Journals of one run may be folded in any order, and the outcome is the same: the latest attempt decides the status,
-in the word of the journal that owns it.
-"""
+"""The states of runs as rows of `runs`, `attempts` and `trainings`: loaded, changed by a batch, and written."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam
 
-from autotrack import events
+from autotrack.events import Failure
 from autotrack.ids import training_id
+from autotrack.journal.run_state import AppliedBatch, AttemptState, RunState, RunStates, TrainingState
 from autotrack.store import schema
 from autotrack.store.bulk import Keys, Updater, Writer, rows_in
-from autotrack.store.folding.rows import Gathered, RunFacts, micros
-
-RUNNING = "running"
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One attempt of a run: a row of `attempts`."""
-
-    run_pk: int
-    attempt: int
-    journal: str
-    started: int | None = None
-    ended: int | None = None
-    status: str = RUNNING
-    user: str = ""
-    host: str = ""
-    pid: int = 0
-    last_event: int | None = None
-
-
-@dataclass(slots=True)
-class Training:
-    """One training inside a run: a row of `trainings`. `child` is the run it became, if it did."""
-
-    run_pk: int
-    number: int
-    name: str = ""
-    framework: str = ""
-    kind: str = "training"
-    status: str = RUNNING
-    started: int | None = None
-    ended: int | None = None
-    failure: str | None = None
-    child: int | None = None
-
-
-@dataclass(slots=True)
-class RunRow:
-    """A row of `runs`, with the rows of its attempts and trainings."""
-
-    pk: int
-    id: str
-    name: str
-    named: int | None = None
-    experiment: str = ""
-    kind: str = "run"
-    parent: str | None = None
-    parent_training: int = 0
-    status: str = RUNNING
-    attempt: int = 0
-    owner: str | None = None
-    user: str = ""
-    host: str = ""
-    pid: int = 0
-    started: int | None = None
-    ended: int | None = None
-    duration: float | None = None
-    exit_code: int | None = None
-    failure_type: str | None = None
-    failure_message: str | None = None
-    traceback: str | None = None
-    last_event: int = 0
-    attempts: dict[int, Attempt] = field(default_factory=dict)
-    trainings: dict[int, Training] = field(default_factory=dict)
-
-    def take(self, facts: RunFacts, journal: str) -> None:
-        """Take what a batch of `journal` says."""
-        self.last_event = max(self.last_event, facts.last_event)
-        if self.owner is None:
-            self.owner = journal  # until its start is seen: somebody must answer for it
-        for event in facts.lifecycle:
-            if isinstance(event, events.RunStarted):
-                self._start(event, journal)
-            elif isinstance(event, events.RunResumed):
-                self._begin(event.attempt, event, journal)
-            elif isinstance(event, events.RunFinished):
-                self._finish(event, journal)
-            else:
-                self._training(event)
-        if facts.name is not None:
-            self.rename(facts.name, facts.named)
-        for attempt in self.attempts.values():
-            if attempt.journal == journal:
-                attempt.last_event = max(attempt.last_event or 0, facts.last_event)
-        self._sum_up()
-
-    def rename(self, name: str, time: int) -> None:
-        """Take the name unless there is a later one."""
-        if self.named is None or time >= self.named:
-            self.name, self.named = name, time
-
-    def _start(self, event: events.RunStarted, journal: str) -> None:
-        self.started = micros(event.time)
-        self.experiment, self.kind = event.experiment, event.kind
-        self.parent, self.parent_training = event.parent, event.training
-        self.rename(event.name, self.started)
-        self._begin(1, event, journal)
-
-    def _begin(self, number: int, event: events.RunStarted | events.RunResumed, journal: str) -> None:
-        time = micros(event.time)
-        attempt = self.attempts.get(number)
-        if attempt is None or (attempt.journal != journal and (attempt.started is None or attempt.started < time)):
-            attempt = self.attempts[number] = Attempt(self.pk, number, journal)
-            if number == self.attempt:
-                self.attempt = 0  # the word of another journal on this attempt does not count
-        elif attempt.journal != journal:
-            return
-        attempt.started, attempt.user, attempt.host, attempt.pid = time, event.user, event.host, event.pid
-        if number > self.attempt:
-            self._forget_outcome()
-        if number >= self.attempt:
-            self.attempt, self.owner, self.status, self.ended = number, journal, attempt.status, attempt.ended
-            self.user, self.host, self.pid = event.user, event.host, event.pid
-
-    def _finish(self, event: events.RunFinished, journal: str) -> None:
-        attempt = self.attempts.get(event.attempt)
-        if attempt is None:
-            attempt = self.attempts[event.attempt] = Attempt(self.pk, event.attempt, journal)
-        elif attempt.journal != journal:
-            return
-        attempt.status, attempt.ended = event.status, micros(event.time)
-        if event.attempt < self.attempt:
-            return
-        self._forget_outcome()
-        self.attempt, self.owner = event.attempt, journal
-        self.status, self.ended, self.exit_code = attempt.status, attempt.ended, event.exit_code
-        if event.failure is not None:
-            self.fail(event.failure)
-
-    def fail(self, failure: events.Failure) -> None:
-        """Take the exception that ended it."""
-        self.failure_type, self.failure_message = failure.type, failure.message
-        self.traceback = failure.traceback or None
-
-    def _forget_outcome(self) -> None:
-        self.exit_code = self.failure_type = self.failure_message = self.traceback = None
-
-    def _sum_up(self) -> None:
-        self.duration = None
-        if self.status != RUNNING:
-            for training in self.trainings.values():
-                if training.status == RUNNING:
-                    training.status, training.ended = self.status, training.ended or self.ended
-            parts = [(a.started, a.ended or a.last_event) for a in self.attempts.values()]
-            self.duration = sum(max(0, end - start) for start, end in parts if start and end) / 1e6
-
-    def training(self, number: int) -> Training:
-        """The row of training `number`, made if there is none."""
-        found = self.trainings.get(number)
-        if found is None:
-            found = self.trainings[number] = Training(self.pk, number)
-        return found
-
-    def _training(self, event: events.TrainingStarted | events.TrainingFinished) -> None:
-        training = self.training(event.training)
-        if isinstance(event, events.TrainingStarted):
-            training.name, training.framework, training.kind = event.name, event.framework, event.kind
-            training.started = micros(event.time)
-        else:
-            training.status, training.ended = event.status, micros(event.time)
-            if event.failure is not None:
-                failure = event.failure
-                training.failure = json.dumps([failure.type, failure.message, failure.traceback], ensure_ascii=False)
-
-    def child_of(self, training: Training, pk: int) -> RunRow:
-        """The run that stands for `training` from now on."""
-        name = training_id(self.id, training.number)
-        child = RunRow(pk, name, name, kind="training")
-        training.child = pk
-        child.parent, child.owner = self.id, self.owner
-        self.describe(training, child)
-        return child
-
-    def describe(self, training: Training, child: RunRow) -> None:
-        """Bring the run of a training up to what is known of training and run."""
-        if child.named is None or (training.started or 0) > child.named:
-            child.name, child.named = training.name or self.name, training.started
-        child.kind, child.experiment = training.kind, self.experiment
-        child.user, child.host, child.pid = self.user, self.host, self.pid
-        child.status, child.started, child.ended = training.status, training.started, training.ended
-        child.attempt = max(child.attempt, 1)
-        child.last_event = max(child.last_event, training.ended or training.started or 0)
-        if training.started and training.ended:
-            child.duration = (training.ended - training.started) / 1e6
-        if training.failure:
-            kind, message, trace = json.loads(training.failure)
-            child.fail(events.Failure(type=kind, message=message, traceback=trace))
-
+from autotrack.store.folding.rows import GatheredRows
 
 _new_runs = Writer(schema.runs, without=("deleted",))
 _known_runs = Updater(schema.runs, key="pk", without=("id", "deleted"))
 _attempts = Writer(schema.attempts, key=("run_pk", "attempt"))
 _trainings = Writer(schema.trainings, key=("run_pk", "number"))
-_new_row, _known_row, _attempt_row, _training_row = (
-    attrgetter(*writer.columns) for writer in (_new_runs, _known_runs, _attempts, _trainings)
-)
+
+_S = TypeVar("_S")
 
 
 @dataclass
-class Touched:
-    """The runs that a batch touches. `known` are the keys of those that the store had before."""
+class TouchedRuns:
+    """The runs that a batch touches, by id. `known` and `ended` are keys of rows."""
 
-    rows: dict[str, RunRow] = field(default_factory=dict)
-    known: set[int] = field(default_factory=set)
+    runs: dict[str, RunState] = field(default_factory=dict)  # those that the batch names
+    pks: dict[str, int] = field(default_factory=dict)  # of these and of the runs of their trainings
+    known: set[int] = field(default_factory=set)  # the store had them before
     ended: set[int] = field(default_factory=set)
     moved: list[tuple[int, int, int]] = field(default_factory=list)  # run, number of the training, its new run
 
+    @property
+    def shared(self) -> set[int]:
+        """The keys of runs that have a row in common with their only training."""
+        return {
+            self.pks[run.id]
+            for run in self.runs.values()
+            if any(training.run is None for training in run.trainings.values())
+        }
 
-def settle(connection: Connection, gathered: Gathered, keys: Keys) -> Touched:
-    """Write runs, attempts and trainings, and tell every slot which run it is."""
-    touched = _load(connection, gathered)
-    new = [run for run in gathered.runs if run not in touched.rows]
-    for pk, run in zip(keys.take(schema.runs, len(new)), new, strict=True):
-        touched.rows[run] = RunRow(pk, run, run)
-    for run, facts in gathered.runs.items():
-        row = touched.rows[run]
-        before = row.status
-        for number in facts.numbers:
-            row.training(number)
-        row.take(facts, gathered.journal)
-        if row.status != RUNNING and (before == RUNNING or facts.lifecycle):
-            touched.ended.add(row.pk)
-    rows = list(touched.rows.values())
-    children = _split(connection, gathered, touched, keys)
-    _belong_to_trainings(connection, rows, children)
-    everyone = rows + children
-    _new_runs.write(connection, [_new_row(row) for row in everyone if row.pk not in touched.known])
-    _known_runs.write(connection, [_known_row(row) for row in everyone if row.pk in touched.known])
-    _attempts.write(connection, [_attempt_row(attempt) for row in rows for attempt in row.attempts.values()])
-    _trainings.write(connection, [_training_row(item) for row in rows for item in row.trainings.values()])
+
+def write_runs(connection: Connection, gathered: GatheredRows, keys: Keys) -> TouchedRuns:
+    """Write runs, attempts and trainings as they are after a batch, and set the row of each slot."""
+    touched = TouchedRuns()
+    states = RunStates(_load(connection, gathered, touched))
+    applied = states.apply(gathered.runs, gathered.journal)
+    touched.runs = {run: states.runs[run] for run in gathered.runs}
+    _number(applied, touched, keys)
+    _put_below_trainings(connection, applied)
+    _write(connection, applied, touched)
     for slot in gathered.slots.values():
-        row = touched.rows[slot.run]
-        child = row.trainings[slot.number].child if slot.number else None
-        slot.pk, slot.training = (row.pk, slot.number) if child is None else (child, 0)
+        training_run = touched.runs[slot.run].trainings[slot.number].run if slot.number else None
+        slot.pk = touched.pks[training_run or slot.run]
+        slot.training = 0 if training_run else slot.number
     return touched
 
 
-def _load(connection: Connection, gathered: Gathered) -> Touched:
-    touched = Touched()
-    found = rows_in(connection, schema.runs, "id", gathered.runs)
-    for row in found:
-        touched.rows[row.id] = _from_row(RunRow, row)
-    by_pk = {row.pk: row for row in touched.rows.values()}
-    touched.known = set(by_pk)
-    for row in rows_in(connection, schema.attempts, "run_pk", by_pk):
-        by_pk[row.run_pk].attempts[row.attempt] = _from_row(Attempt, row)
-    for row in rows_in(connection, schema.trainings, "run_pk", by_pk):
-        by_pk[row.run_pk].trainings[row.number] = _from_row(Training, row)
-    return touched
+def _load(connection: Connection, gathered: GatheredRows, touched: TouchedRuns) -> list[RunState]:
+    """The stored states of the runs that the batch names, and of those runs of trainings that it may change."""
+    runs: dict[int, RunState] = {}
+    for row in rows_in(connection, schema.runs, "id", gathered.runs):
+        runs[row.pk] = _run_of(row)
+    for row in rows_in(connection, schema.attempts, "run_pk", runs):
+        runs[row.run_pk].attempts[row.attempt] = _state(AttemptState, row, number=row.attempt)
+    children: set[int] = set()
+    for row in rows_in(connection, schema.trainings, "run_pk", runs):
+        run = runs[row.run_pk]
+        run.trainings[row.number] = _training_of(row, run.id)
+        changes = gathered.runs[run.id]
+        if row.child:
+            touched.pks[training_id(run.id, row.number)] = row.child
+            if changes.lifecycle or row.number in changes.trainings:
+                children.add(row.child)
+    for row in rows_in(connection, schema.runs, "pk", children - set(runs)):
+        runs[row.pk] = _run_of(row)
+    touched.known = set(runs)
+    touched.pks |= {run.id: pk for pk, run in runs.items()}
+    return list(runs.values())
 
 
-def _split(connection: Connection, gathered: Gathered, touched: Touched, keys: Keys) -> list[RunRow]:
-    """Give every training a run of its own where there is more than one; returns those runs."""
-    several = [row for row in touched.rows.values() if len(row.trainings) > 1]
-    if not several:
-        return []
-    existing = [item.child for row in several for item in row.trainings.values() if item.child]
-    children: dict[int, RunRow] = {
-        row.pk: _from_row(RunRow, row) for row in rows_in(connection, schema.runs, "pk", existing)
-    }
-    touched.known |= set(children)
-    fresh = [(row, item) for row in several for item in row.trainings.values() if item.child is None]
-    for (row, item), pk in zip(fresh, keys.take(schema.runs, len(fresh)), strict=True):
-        children[pk] = row.child_of(item, pk)
-        if row.pk in touched.known:
-            touched.moved.append((row.pk, item.number, pk))
-    for row in several:
-        facts = gathered.runs[row.id]
-        for item in row.trainings.values():
-            child = children.get(item.child or 0)
-            if child is not None and (facts.lifecycle or item.number in facts.numbers):
-                row.describe(item, child)
-                child.last_event = max(child.last_event, facts.last_event if item.number in facts.numbers else 0)
-                if child.status != RUNNING:
-                    touched.ended.add(child.pk)
-    return list(children.values())
+def _number(applied: AppliedBatch, touched: TouchedRuns, keys: Keys) -> None:
+    """Give new runs their keys, and list the trainings whose facts move to a new run."""
+    new = [run for run in applied.changed if run not in touched.pks]
+    touched.pks.update(zip(new, keys.take(schema.runs, len(new)), strict=True))
+    touched.ended = {touched.pks[run] for run in applied.ended}
+    for run, training in applied.split:
+        pk = touched.pks[run.id]
+        if pk in touched.known and training.run is not None:
+            touched.moved.append((pk, training.number, touched.pks[training.run]))
 
 
-def _belong_to_trainings(connection: Connection, rows: list[RunRow], children: list[RunRow]) -> None:
-    """Hang runs that belong to a training of their parent below that training's run, where it has one."""
+def _put_below_trainings(connection: Connection, applied: AppliedBatch) -> None:
+    """Put stored runs below the changed runs of trainings, and changed runs below stored runs of trainings."""
     runs = schema.runs
-    split = {row.id for row in children}
     below = (runs.c.parent == bindparam("of")) & (runs.c.parent_training == bindparam("number"))
     moving = runs.update().where(below).values(parent=bindparam("child"), parent_training=0)
-    for row in children:
-        run, _, number = row.id.rpartition("~")
-        connection.execute(moving, {"of": run, "number": int(number), "child": row.id})
-    wanted = {training_id(row.parent, row.parent_training) for row in rows if row.parent and row.parent_training}
-    split |= {row.id for row in rows_in(connection, runs, "id", wanted - split, only=("id",))}
-    for row in rows:
-        if row.parent and row.parent_training:
-            child = training_id(row.parent, row.parent_training)
-            if child in split:
-                row.parent, row.parent_training = child, 0
+    for run in applied.changed:
+        parent, _, number = run.rpartition("~")
+        if parent in applied.changed and number.isdecimal():
+            connection.execute(moving, {"of": parent, "number": int(number), "child": run})
+    above = {
+        run.id: training_id(run.parent, run.parent_training)
+        for run in applied.changed.values()
+        if run.parent and run.parent_training
+    }
+    stored = {row.id for row in rows_in(connection, runs, "id", set(above.values()), only=("id",))}
+    for run_id, training_run in above.items():
+        if training_run in stored:
+            applied.changed[run_id].parent, applied.changed[run_id].parent_training = training_run, 0
 
 
-def _from_row(kind: type[Any], row: Any) -> Any:
-    names = [name for name in row._fields if name in kind.__slots__]
-    return kind(**{name: getattr(row, name) for name in names})
+def _write(connection: Connection, applied: AppliedBatch, touched: TouchedRuns) -> None:
+    pks, known = touched.pks, touched.known
+    rows = [(pks[run.id], run) for run in applied.changed.values()]
+    _new_runs.write(connection, [_run_row(_new_runs.columns, pk, run) for pk, run in rows if pk not in known])
+    _known_runs.write(connection, [_run_row(_known_runs.columns, pk, run) for pk, run in rows if pk in known])
+    named = [(pks[run.id], run) for run in touched.runs.values()]
+    _attempts.write(connection, [_attempt_row(pk, each) for pk, run in named for each in run.attempts.values()])
+    _trainings.write(connection, [_training_row(pk, each, pks) for pk, run in named for each in run.trainings.values()])
+
+
+def _run_row(columns: Sequence[str], pk: int, run: RunState) -> tuple[Any, ...]:
+    failure = run.failure
+    outcome = (failure.type, failure.message, failure.traceback or None) if failure else (None, None, None)
+    return _row(columns, run, pk=pk, failure_type=outcome[0], failure_message=outcome[1], traceback=outcome[2])
+
+
+def _run_of(row: Any) -> RunState:
+    failure = None
+    if row.failure_type is not None:
+        failure = Failure(type=row.failure_type, message=row.failure_message, traceback=row.traceback or "")
+    return _state(RunState, row, failure=failure)
+
+
+def _attempt_row(run_pk: int, attempt: AttemptState) -> tuple[Any, ...]:
+    return _row(_attempts.columns, attempt, run_pk=run_pk, attempt=attempt.number)
+
+
+def _training_row(run_pk: int, training: TrainingState, pks: Mapping[str, int]) -> tuple[Any, ...]:
+    failure = training.failure
+    text = json.dumps([failure.type, failure.message, failure.traceback], ensure_ascii=False) if failure else None
+    child = pks[training.run] if training.run else None
+    return _row(_trainings.columns, training, run_pk=run_pk, failure=text, child=child)
+
+
+def _training_of(row: Any, run: str) -> TrainingState:
+    failure = None
+    if row.failure:
+        kind, message, traceback = json.loads(row.failure)
+        failure = Failure(type=kind, message=message, traceback=traceback)
+    return _state(TrainingState, row, failure=failure, run=training_id(run, row.number) if row.child else None)
+
+
+def _row(columns: Iterable[str], state: object, **stored: Any) -> tuple[Any, ...]:
+    """The values of a row: those given by column, and the attributes of the state for all others."""
+    return tuple([stored[name] if name in stored else getattr(state, name) for name in columns])
+
+
+def _state(kind: type[_S], row: Any, **fields: Any) -> _S:
+    """The state that a row holds; `fields` are those without a column of the same name."""
+    plain = {name: getattr(row, name) for name in kind.__slots__ if name in row._fields}  # type: ignore[attr-defined]
+    return kind(**{**plain, **fields})

@@ -1,4 +1,4 @@
-"""Moving the facts of a training out of its run, when a second training shows that each needs a run of its own."""
+"""Moves the stored facts of a training to a run of its own, when its run gets a second training."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Select, select
 from autotrack.store import schema
 from autotrack.store.bulk import Writer, rows_in
 from autotrack.store.chunks import decode_axis, decode_values
-from autotrack.store.folding.points import Summary, summarise, write_summaries
 from autotrack.store.folding.rows import leaves
+from autotrack.store.folding.summaries import MetricSummary, summarise, write_summaries
 
 _PLAIN = (
     schema.params, schema.tags, schema.artifacts, schema.media, schema.datasets, schema.models,
@@ -23,7 +23,7 @@ _facts = Writer(schema.facts, key=("run_pk", "key"))
 
 
 def move_training(connection: Connection, run_pk: int, number: int, child_pk: int) -> None:
-    """Give what training `number` recorded in the run `run_pk` to the run `child_pk`."""
+    """Move the facts of training `number` from the run with the key `run_pk` to the run with the key `child_pk`."""
     for table in _PLAIN:
         mine = (table.c.run_pk == run_pk) & (table.c.training == number)
         connection.execute(table.update().where(mine).values(run_pk=child_pk, training=0))
@@ -37,7 +37,7 @@ def move_training(connection: Connection, run_pk: int, number: int, child_pk: in
 
 
 def write_facts(connection: Connection, rows: list[tuple[int, str, float | None, str]]) -> None:
-    """Write leaves of sections: the run's key, the dotted path, number and text."""
+    """Write leaves of sections, given as key of the run, dotted path, number and text."""
     _facts.write(connection, rows)
 
 
@@ -62,7 +62,7 @@ def _move_sections(connection: Connection, run_pk: int, number: int, child_pk: i
 
 
 def _sections_of(pk: int) -> Select[Any]:
-    """The sections of a run, the one that speaks for it last."""
+    """The sections of a run in order of attempt and training; of one name the last is the searchable one."""
     sections = schema.sections.c
     return (
         select(sections.name, sections.data).where(sections.run_pk == pk).order_by(sections.attempt, sections.training)
@@ -70,7 +70,7 @@ def _sections_of(pk: int) -> Select[Any]:
 
 
 def _move_history(connection: Connection, run_pk: int, number: int, child_pk: int) -> list[str]:
-    """Move the chunks; returns the metrics that the run keeps a part of, because it logged them outside, too."""
+    """Move the chunks of the training; returns the metrics of which the run keeps chunks of its own."""
     axes, values = schema.metric_axes, schema.metric_values
     mine = (axes.c.run_pk == run_pk) & (axes.c.training == number)
     moved = set(connection.execute(select(axes.c.pk).where(mine)).scalars())
@@ -83,10 +83,10 @@ def _move_history(connection: Connection, run_pk: int, number: int, child_pk: in
     return [key for key, found in sides.items() if len(found) == 2]
 
 
-def _summaries(connection: Connection, pks: Iterable[int], keys: list[str]) -> list[Summary]:
-    """Summaries worked out from the chunks."""
+def _summaries(connection: Connection, pks: Iterable[int], keys: list[str]) -> list[MetricSummary]:
+    """The summaries of these metrics of these runs, computed from their chunks."""
     axes, values = schema.metric_axes.c, schema.metric_values.c
-    found: dict[tuple[int, str], Summary] = {}
+    found: dict[tuple[int, str], MetricSummary] = {}
     for pk in pks if keys else ():
         chunks = (
             select(values.key, axes.data.label("axis"), values.data)

@@ -1,4 +1,4 @@
-"""One batch of a journal into the store: claimed, applied and remembered in one transaction, or not at all."""
+"""One batch of a journal written to the store, in the transaction that claims its range of the journal."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from autotrack.journal.reader import Batch
 from autotrack.store import schema
 from autotrack.store.bulk import Keys, Writer, rows_in
 from autotrack.store.folding.compact import compact
-from autotrack.store.folding.hidden_values import cover_key, uncover, write_latest
+from autotrack.store.folding.hidden_values import hide_key, restore_hidden, write_latest
 from autotrack.store.folding.points import PointWriter
-from autotrack.store.folding.rows import Gathered, as_json, leaves
-from autotrack.store.folding.run_rows import Touched, settle
+from autotrack.store.folding.rows import GatheredRows, as_json, leaves
+from autotrack.store.folding.run_rows import TouchedRuns, write_runs
 from autotrack.store.folding.split_trainings import forget_facts, move_training, write_facts
 
 _sections = Writer(schema.sections, key=("run_pk", "name", "attempt", "training"))
@@ -30,23 +30,17 @@ _appended = {
 }
 
 
-def claim(connection: Connection, batch: Batch, header: Header | None) -> bool:
-    """Move the journal's cursor over the batch; False if somebody else has taken it already.
+def claim(connection: Connection, batch: Batch, header: Header) -> bool:
+    """Move the journal's cursor over the batch; False if another process has folded its range already.
 
-    The first statement of the transaction that applies the batch. Without a header nothing is known of the writer
-    but that it was heard of just now.
+    The first statement of the transaction that applies the batch.
     """
-    journals, now = schema.journals, schema.now()
-    about = {"state": "silent", "last_seen": now, "host": "", "pid": 0, "created": now}
-    if header is not None:
-        created = round(header.created * 1e6)
-        about = {"state": "live", "last_seen": created, "host": header.host, "pid": header.pid, "created": created}
+    journals, created = schema.journals, round(header.created * 1e6)
     insert = _insert(connection, journals).values(
-        id=batch.journal, position=batch.end, damaged=len(batch.damaged), **about
-    )
+        id=batch.journal, position=batch.end, damaged=len(batch.damaged),
+        state="live", last_seen=created, host=header.host, pid=header.pid, created=created,
+    )  # fmt: skip
     changes = {"position": insert.excluded.position, "damaged": journals.c.damaged + insert.excluded.damaged}
-    if header is None:
-        changes["last_seen"] = insert.excluded.last_seen
     statement = insert.on_conflict_do_update(
         index_elements=["id"], set_=changes, where=journals.c.position == batch.start
     )
@@ -54,13 +48,13 @@ def claim(connection: Connection, batch: Batch, header: Header | None) -> bool:
     return bool(claimed.rowcount == 1)
 
 
-def apply(connection: Connection, gathered: Gathered) -> Touched:
+def write_batch(connection: Connection, gathered: GatheredRows) -> TouchedRuns:
     """Write all facts of a batch whose range was claimed in this transaction."""
     keys = Keys(connection)
-    touched = settle(connection, gathered, keys)
-    _part(connection, touched)
+    touched = write_runs(connection, gathered, keys)
+    _move_split_trainings(connection, touched)
     _report_damage(connection, gathered.batch, touched)
-    shared = {row.pk for row in touched.rows.values() if any(item.child is None for item in row.trainings.values())}
+    shared = touched.shared
     params = [(slot.pk, *row, slot.training) for slot, rows in gathered.params.items() for row in rows.values()]
     write_latest(connection, schema.params, params, shared)
     _write_tags(connection, gathered, shared)
@@ -77,26 +71,27 @@ def apply(connection: Connection, gathered: Gathered) -> Touched:
     return touched
 
 
-def apply_singly(connection: Connection, batch: Batch, missing: Collection[str]) -> Touched:
-    """As `apply`, event by event, so that one which the database refuses does not keep the others out."""
-    touched = Touched()
+def write_singly(connection: Connection, batch: Batch, missing: Collection[str]) -> TouchedRuns:
+    """Write a claimed batch event by event; a refused event becomes a line of the capture report."""
+    touched = TouchedRuns()
     for event in batch.events:
         one = replace(batch, events=[event], damaged=[])
         try:
             with connection.begin_nested():
-                found = apply(connection, Gathered(one, missing))
+                found = write_batch(connection, GatheredRows(one, missing))
         except REFUSALS as error:
             what = type(event).__name__
             message = f"{what} could not be stored: {getattr(error, 'orig', None) or error}"
             refused = Report(run=event.run, time=schema.now() / 1e6, what=what, message=message)
-            found = apply(connection, Gathered(replace(one, events=[refused])))
-        touched.rows |= found.rows
+            found = write_batch(connection, GatheredRows(replace(one, events=[refused])))
+        touched.runs |= found.runs
+        touched.pks |= found.pks
     _report_damage(connection, batch, touched)
     return touched
 
 
-def _replace_artifacts(connection: Connection, gathered: Gathered) -> None:
-    """Artifacts of earlier batches that are something else by now: they keep their place among the versions."""
+def _replace_artifacts(connection: Connection, gathered: GatheredRows) -> None:
+    """Update artifacts of earlier batches that events of this one replace; their order among the versions stays."""
     table = schema.artifacts
     columns = [column.name for column in table.columns if column.name not in {"pk", "run_pk", "training"}]
     for (slot, name, moment), row in gathered.replaced.items():
@@ -106,18 +101,18 @@ def _replace_artifacts(connection: Connection, gathered: Gathered) -> None:
             connection.execute(table.insert().values(run_pk=slot.pk, training=slot.training, **values))
 
 
-def _part(connection: Connection, touched: Touched) -> None:
-    """Give trainings what is theirs, where they have runs of their own now."""
+def _move_split_trainings(connection: Connection, touched: TouchedRuns) -> None:
+    """Move the stored facts of trainings that the batch has made runs to their own runs."""
     children: dict[int, dict[int, int]] = defaultdict(dict)
     for run_pk, number, child_pk in touched.moved:
         move_training(connection, run_pk, number, child_pk)
         children[run_pk][number] = child_pk
-        touched.known.add(child_pk)  # it has facts by now, to which those of the batch come
+        touched.known.add(child_pk)  # it has stored facts now, before those of the batch
     for run_pk, found in children.items():
-        uncover(connection, run_pk, found)
+        restore_hidden(connection, run_pk, found)
 
 
-def _write_tags(connection: Connection, gathered: Gathered, shared: Collection[int]) -> None:
+def _write_tags(connection: Connection, gathered: GatheredRows, shared: Collection[int]) -> None:
     items = [(slot, key, *found) for slot, tags in gathered.tags.items() for key, found in tags.items()]
     set_now = [(slot.pk, key, value, time, slot.training) for slot, key, value, time in items if value is not None]
     write_latest(connection, schema.tags, set_now, shared)
@@ -125,12 +120,12 @@ def _write_tags(connection: Connection, gathered: Gathered, shared: Collection[i
     for slot, key, value, time in items:
         if value is None:
             if slot.pk in shared:
-                cover_key(connection, schema.tags, slot.pk, key, slot.training)
+                hide_key(connection, schema.tags, slot.pk, key, slot.training)
             gone = (tags.run_pk == slot.pk) & (tags.key == key) & (tags.time <= time)
             connection.execute(schema.tags.delete().where(gone))
 
 
-def _write_sections(connection: Connection, gathered: Gathered, touched: Touched) -> None:
+def _write_sections(connection: Connection, gathered: GatheredRows, touched: TouchedRuns) -> None:
     if not gathered.sections:
         return
     rows: list[tuple[Any, ...]] = []
@@ -150,9 +145,9 @@ def _write_sections(connection: Connection, gathered: Gathered, touched: Touched
 
 
 def _latest_sections(
-    connection: Connection, gathered: Gathered, touched: Touched
+    connection: Connection, gathered: GatheredRows, touched: TouchedRuns
 ) -> dict[tuple[int, str], tuple[int, int]]:
-    """Attempt and training of the section that speaks for a run: of the latest attempt, rather of a training."""
+    """By run and section, the latest attempt and training that recorded it: its leaves are the searchable ones."""
     pks = {slot.pk for slot, _, _ in gathered.sections} & touched.known
     latest: dict[tuple[int, str], tuple[int, int]] = {}
     for row in rows_in(connection, schema.sections, "run_pk", pks, only=("run_pk", "name", "attempt", "training")):
@@ -161,8 +156,8 @@ def _latest_sections(
     return latest
 
 
-def _report_damage(connection: Connection, batch: Batch, touched: Touched) -> None:
-    """Tell the runs that may have lost something: those of the batch, and those that the journal had open."""
+def _report_damage(connection: Connection, batch: Batch, touched: TouchedRuns) -> None:
+    """Report damage to the runs that may have lost facts: those of the batch, and the running ones of the journal."""
     damaged = batch.damaged
     if not damaged:
         return
@@ -171,7 +166,7 @@ def _report_damage(connection: Connection, batch: Batch, touched: Touched) -> No
     message = f"{len(damaged)} places ({size:,} bytes) of the journal could not be read: {reasons}"
     runs = schema.runs.c
     unfinished = select(runs.pk).where((runs.owner == batch.journal) & (runs.status == literal_column("'running'")))
-    pks = {row.pk for row in touched.rows.values()} | set(connection.execute(unfinished).scalars())
+    pks = {touched.pks[run] for run in touched.runs} | set(connection.execute(unfinished).scalars())
     line = (schema.now(), "journal", message, "missing", len(damaged), 0)
     _appended["reports"].write(connection, [(pk, *line) for pk in sorted(pks)])
 

@@ -1,4 +1,4 @@
-"""One fold: journal after journal, batch after batch, each batch a transaction that begins with its claim."""
+"""One fold of the journals of a place: batch after batch, each in a transaction that begins by claiming its range."""
 
 from __future__ import annotations
 
@@ -23,21 +23,25 @@ from autotrack.store.bulk import Keys, rows_in
 from autotrack.store.engine import Store
 from autotrack.store.folding.compact import compact
 from autotrack.store.folding.report import FoldReport, Progress
-from autotrack.store.folding.rows import Gathered
-from autotrack.store.folding.run_rows import Touched
-from autotrack.store.folding.writing import REFUSALS, apply, apply_singly, claim
+from autotrack.store.folding.rows import GatheredRows
+from autotrack.store.folding.run_rows import TouchedRuns
+from autotrack.store.folding.writing import REFUSALS, claim, write_batch, write_singly
 
 STORE = "store"  # the name of the store itself among the sinks of a journal
 FOREIGN_KEPT = 7 * 86_400.0  # seconds for which the journal of a silent writer on another machine is kept
-INCOMPLETE_KEPT = 3_600.0  # seconds until a journal that was never completed is given up
+INCOMPLETE_KEPT = 3_600.0  # seconds until a journal whose creation was interrupted is deleted
 _TRIES = 3
 _RUNNING: ColumnElement[str] = literal_column("'running'")  # not a parameter: the partial index is only for this one
-_SEEN_EVERY = 5_000_000  # microseconds between two notes of a writer's heartbeat
+_SEEN_EVERY = 5_000_000  # microseconds between two updates of a writer's heartbeat
 
 
 @dataclass
-class _Journal:
-    """A journal, and what the store knew of it when the fold began."""
+class _KnownJournal:
+    """A journal with what the store knew of it before the fold, and what the fold found.
+
+    `position`, `state` and `last_seen` (microseconds) are the stored ones, `found` is the state now. `moved` is set
+    once a batch was folded, `complete` once all of it is folded and its writer is gone.
+    """
 
     reader: JournalReader
     position: int = 0
@@ -48,8 +52,8 @@ class _Journal:
     complete: bool = field(default=False)
 
 
-class Folding:
-    """The work of one call of `fold`."""
+class JournalFold:
+    """One call of `fold`, with its report."""
 
     def __init__(
         self, store: Store, directory: Path, blobs: Path | None, report: FoldReport, progress: Progress | None
@@ -62,7 +66,7 @@ class Folding:
         self._done = self._total = 0
 
     def run(self, *, delete: bool) -> FoldReport:
-        """Fold all journals, into the store or else into a copy; then delete those that nobody needs any more."""
+        """Fold all journals, into the store or else into a copy; then delete those that every sink has confirmed."""
         why = self.store.hindrance()
         if why is None:
             try:
@@ -80,24 +84,24 @@ class Folding:
         return self.report
 
     def _run(self, *, delete: bool) -> FoldReport:
-        found = self._known([_Journal(reader) for reader in journals(self.directory)])
+        found = self._known([_KnownJournal(reader) for reader in journals(self.directory)])
         self.report.journals = len(found)
         if self._progress is not None:
             self._total = sum(journal.reader.size() for journal in found if journal.state != State.DEAD.value)
         for journal in found:
             if journal.state == State.DEAD.value:
-                journal.complete = True  # it was read to the end when its writer was gone
+                journal.complete = True  # folded to its end after its writer was gone
             else:
                 self._fold(journal)
-                self._tell(journal.reader.size())
-        self._note_states([journal for journal in found if journal.found is not None])
+                self._advance(journal.reader.size())
+        self._update_states([journal for journal in found if journal.found is not None])
         if delete:
             self._delete([journal for journal in found if journal.complete and self._is_confirmed(journal.reader)])
             remove_incomplete(self.directory)
         self.report.kept = self.report.journals - self.report.deleted
         return self.report
 
-    def _known(self, found: list[_Journal]) -> list[_Journal]:
+    def _known(self, found: list[_KnownJournal]) -> list[_KnownJournal]:
         by_id = {journal.reader.id: journal for journal in found}
         with self.store.engine.connect() as connection:
             for row in rows_in(connection, schema.journals, "id", by_id):
@@ -105,9 +109,9 @@ class Folding:
                 journal.position, journal.state, journal.last_seen = row.position, row.state, row.last_seen
         return found
 
-    def _fold(self, journal: _Journal) -> None:
+    def _fold(self, journal: _KnownJournal) -> None:
         journal.found = state = _state(journal.reader, shared=self.store.shared)
-        # of a live journal only what is there now, or a reader would run after the writer for ever
+        # of a live journal only what is written now, or a reader might follow the writer for ever
         until = journal.reader.committed() if state is not State.DEAD else None
         while until is None or journal.position < until:
             batch = journal.reader.read(journal.position, state=state)
@@ -115,7 +119,7 @@ class Folding:
                 break
             if until is None and state is not State.DEAD:
                 until = batch.end
-            touched = take(self.store, batch, self.blobs, journal.reader.header)
+            touched = fold_batch(self.store, batch, self.blobs, journal.reader.header)
             if touched is not None:
                 journal.position, journal.moved = batch.end, True
                 self._count(batch, touched)
@@ -130,9 +134,9 @@ class Folding:
             ).scalar()
         return position or 0
 
-    def _count(self, batch: Batch, touched: Touched) -> None:
+    def _count(self, batch: Batch, touched: TouchedRuns) -> None:
         report = self.report
-        report.runs.update(touched.rows)
+        report.runs.update(touched.runs)
         for event in batch.events:
             if isinstance(event, MetricRows):
                 report.points += len(event.steps) * len(event.values)
@@ -140,33 +144,33 @@ class Folding:
                 report.events += 1
         report.damaged += len(batch.damaged)
 
-    def _tell(self, size: int) -> None:
+    def _advance(self, size: int) -> None:
         if self._progress is not None:
             self._done = min(self._total, self._done + size)
             self._progress(self._done, self._total)
 
-    def _note_states(self, found: list[_Journal]) -> None:
+    def _update_states(self, found: list[_KnownJournal]) -> None:
         changes = [change for journal in found if (change := _change(journal)) is not None]
         if not changes:
             return
         with self.store.transaction() as connection:
             for journal, state, last_seen in changes:
-                _note_state(connection, journal, state, last_seen)
+                _update_state(connection, journal, state, last_seen)
 
     def _is_confirmed(self, reader: JournalReader) -> bool:
         others = (sink for sink in reader.header.sinks if sink != STORE)
         return all(is_confirmed(self.directory.parent, sink, reader) for sink in others)
 
-    def _delete(self, finished: list[_Journal]) -> None:
+    def _delete(self, finished: list[_KnownJournal]) -> None:
         old = [journal for journal in finished if not _is_too_young(journal.reader)]
         if not old:
             return
-        self._settle_on_disk()
+        self._flush_database()
         for journal in old:
             self.report.deleted += journal.reader.delete()
 
-    def _settle_on_disk(self) -> None:
-        """What was folded must survive the machine before its only other copy goes."""
+    def _flush_database(self) -> None:
+        """Flush folded events to disk, so that they survive a power failure once their journals are deleted."""
         if self.store.embedded is not None:
             connection = self.store.engine.raw_connection()
             try:
@@ -175,29 +179,29 @@ class Folding:
                 connection.close()
 
 
-def take(store: Store, batch: Batch, blobs: Path, header: Header | None = None) -> Touched | None:
-    """Apply a batch whose files lie in `blobs`, in one transaction; None if its range was taken before.
+def fold_batch(store: Store, batch: Batch, blobs: Path, header: Header) -> TouchedRuns | None:
+    """Write a batch whose files are in `blobs`, in one transaction; None if another process has folded its range.
 
-    An event that the database refuses costs itself alone: it becomes a line in its run's capture report.
+    An event that the database refuses does not keep the others out: it becomes a line in its run's capture report.
     """
-    missing = bring_blobs(store, batch, blobs)
-    gathered = Gathered(batch, missing)
+    missing = copy_blobs(store, batch, blobs)
+    gathered = GatheredRows(batch, missing)
     try:
         with store.transaction() as connection:
-            return apply(connection, gathered) if claim(connection, batch, header) else None
+            return write_batch(connection, gathered) if claim(connection, batch, header) else None
     except REFUSALS:
         with store.transaction() as connection:
-            return apply_singly(connection, batch, missing) if claim(connection, batch, header) else None
+            return write_singly(connection, batch, missing) if claim(connection, batch, header) else None
 
 
-def bring_blobs(store: Store, batch: Batch, folder: Path) -> set[str]:
-    """Put the files that the batch names where the store keeps them; returns those that are nowhere."""
+def copy_blobs(store: Store, batch: Batch, folder: Path) -> set[str]:
+    """Copy the files that the batch names into the store; returns the digests of those that are missing."""
     named = {event.digest for event in batch.events if isinstance(event, Artifact | Media) and event.digest}
     return {digest for digest in named if not store.blobs.bring(folder, digest)}
 
 
 def remove_incomplete(directory: Path) -> None:
-    """Remove the folders of journals whose creation was cut short long ago."""
+    """Remove the folders of journals whose creation was interrupted `INCOMPLETE_KEPT` seconds ago."""
     for folder in directory.glob("*.new"):
         try:
             if time.time() - folder.stat().st_mtime < INCOMPLETE_KEPT:
@@ -210,14 +214,14 @@ def remove_incomplete(directory: Path) -> None:
 
 
 def _state(reader: JournalReader, *, shared: bool) -> State:
-    """As the reader says; but on a disk of this machine alone, a writer from before its restart is dead."""
+    """The state of the writer; on a disk that is not shared, a writer from before this machine's restart is dead."""
     state = reader.state()
     if state is State.SILENT and not shared and reader.header.host == platform.node():
         return State.DEAD
     return state
 
 
-def _change(journal: _Journal) -> tuple[_Journal, str, int] | None:
+def _change(journal: _KnownJournal) -> tuple[_KnownJournal, str, int] | None:
     assert journal.found is not None
     last_seen = round(journal.reader.last_seen() * 1e6)
     state = journal.found.value
@@ -226,11 +230,11 @@ def _change(journal: _Journal) -> tuple[_Journal, str, int] | None:
     return journal, state, last_seen
 
 
-def _note_state(connection: Connection, journal: _Journal, state: str, last_seen: int) -> None:
+def _update_state(connection: Connection, journal: _KnownJournal, state: str, last_seen: int) -> None:
     journals_, runs = schema.journals.c, schema.runs.c
     mine = (journals_.id == journal.reader.id) & (journals_.position == journal.position)
     if state != State.DEAD.value:
-        mine &= journals_.state != State.DEAD.value  # somebody looked later than this process did
+        mine &= journals_.state != State.DEAD.value  # found by another process meanwhile
     changed = connection.execute(update(schema.journals).where(mine).values(state=state, last_seen=last_seen)).rowcount
     if changed and state == State.DEAD.value:
         unfinished = (runs.owner == journal.reader.id) & (runs.status == _RUNNING)
