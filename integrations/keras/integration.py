@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import ClassVar
 
-from autotrack.instrument.hooks import forget, when_imported
+from autotrack.instrument.import_hooks import forget, when_imported
 from autotrack.integrations.base import Integration, Options
 from autotrack.integrations.keras import hooks
 from autotrack.integrations.keras.options import KerasOptions

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Verdict = Literal["ok", "note", "problem"]
 
 PACKAGES = (
-    "autotrack-ml", "sqlalchemy", "alembic", "numpy", "msgspec", "lark", "psutil", "gitpython", "obstore",
+    "autotrack-ml", "sqlalchemy", "alembic", "numpy", "msgspec", "lark", "packaging", "psutil", "gitpython", "obstore",
     "nvidia-ml-py", "typer", "rich",
 )  # fmt: skip
 OPTIONAL = ("pyarrow", "pandas", "polars", "matplotlib", "plotly", "skops")

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from autotrack._import_finder import NotifyingFinder
 from autotrack.environment.facts import Unavailable
 from autotrack.environment.imports import loading
 
@@ -38,45 +39,59 @@ _ENVIRONMENT = {
     "GIT_ICASE_PATHSPECS": "0", "GIT_TRACE2": "0", "GIT_TRACE2_EVENT": "0", "GIT_TRACE2_PERF": "0",
 }  # fmt: skip
 _CHANGE = re.compile(rb"(?m)^(?:@@|GIT binary patch|(?:old|new|deleted file|new file) mode )")
-_importing = threading.local()
 _to_refresh: list[ModuleType] = []
 
 
 def load_gitpython() -> None:
-    """Import GitPython, if the user has not; no process is started. `Unavailable` if it cannot be had.
+    """Import GitPython, unless the program has; no process is started. `Unavailable` if it cannot be imported.
 
-    At its import GitPython runs `git version` for as long as that takes, and fails without git, or if told by an
-    environment variable does not. A variable set here would be seen by all threads and by what they start, so the
-    look is held back instead, and made up for by `Git` as soon as git has answered in time.
+    At its import GitPython runs `git version`, without a time limit, and fails where there is no git, unless an
+    environment variable prevents that. A variable set here would be seen by all threads and by the processes that they
+    start. So `Git.refresh`, which does both, is replaced for the time of this import; `Git` runs it as soon as git has
+    answered in time.
     """
     if not _is_installed():
         raise Unavailable("GitPython is not installed, or hidden by another module called `git`")
     if "git" in sys.modules:
         return
-    with loading(), _unlogged():
-        from wrapt import register_post_import_hook
-
-        register_post_import_hook(_hold_back, "git.cmd")
-        held_back = _importing.held_back = []
+    with loading(), _unlogged(), _refresh_held_back() as held_back:
         try:
             import git
         except ImportError as error:
             raise Unavailable(f"GitPython cannot be imported: {error}") from error
-        finally:
-            _importing.held_back = None
-            for command, refresh in held_back:
-                command.refresh = refresh
-        if held_back:
-            git.Git.GIT_PYTHON_GIT_EXECUTABLE = os.environ.get("GIT_PYTHON_GIT_EXECUTABLE", git.Git.git_exec_name)
-            _to_refresh.append(git)
+    if held_back:
+        git.Git.GIT_PYTHON_GIT_EXECUTABLE = os.environ.get("GIT_PYTHON_GIT_EXECUTABLE", git.Git.git_exec_name)
+        _to_refresh.append(git)
 
 
-def _hold_back(module: ModuleType) -> None:
-    """Called when `git.cmd` has been imported; what another thread imports is the user's and left alone."""
-    held_back = getattr(_importing, "held_back", None)
-    if held_back is not None:
-        held_back.append((module.Git, module.Git.__dict__["refresh"]))
-        module.Git.refresh = classmethod(lambda cls, path=None: False)
+@contextmanager
+def _refresh_held_back() -> Iterator[list[ModuleType]]:
+    """Replace `Git.refresh` if this thread imports `git.cmd` in the block; yields the module then.
+
+    If the program imports GitPython on another thread at that time, its refresh runs as usual.
+    """
+    here = threading.get_ident()
+    held_back: list[ModuleType] = []
+    refresh: object = None
+
+    def hold_back(name: str) -> None:
+        nonlocal refresh
+        if threading.get_ident() == here:
+            module = sys.modules[name]
+            refresh = vars(module.Git)["refresh"]
+            module.Git.refresh = classmethod(lambda cls, path=None: False)
+            held_back.append(module)
+
+    finder = NotifyingFinder(hold_back)
+    finder.awaited.add("git.cmd")
+    sys.meta_path.insert(0, finder)
+    try:
+        yield held_back
+    finally:
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+        for module in held_back:
+            module.Git.refresh = refresh
 
 
 class Git:

@@ -5,7 +5,7 @@ It is understood once autotrack has been imported, before the framework or after
 
 from __future__ import annotations
 
-from autotrack.instrument.hooks import when_imported
+from autotrack.instrument.import_hooks import when_imported
 
 OWNER = "autotrack.names"
 

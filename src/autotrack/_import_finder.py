@@ -1,8 +1,8 @@
-"""Telling when a module has been imported: a finder that looks for nothing itself and only listens.
+"""A finder that finds nothing itself and reports when a module has been imported.
 
-For a module that somebody waits for, it asks the finders behind it, and lends the loader that they give a second
-step: to tell, once the module is complete. The module keeps its own loader. This is the whole of what is needed of
-such hooks here; the libraries for it cost more to import than everything else of autotrack.
+For an awaited module it asks the finders behind it and wraps the loader that they return, so that `notify` is called
+once the module is complete. The module keeps its own loader. Libraries for such hooks cost more to import than
+everything else that `import autotrack` loads.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class ListeningFinder:
-    """To be put first on `sys.meta_path`. `tell(name)` is called after each import of a module in `awaited`."""
+class NotifyingFinder:
+    """To be put first on `sys.meta_path`: calls `notify(name)` after each import of a module in `awaited`."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, notify: Callable[[str], None]) -> None:
         self.awaited: set[str] = set()
-        self._tell = tell
+        self._notify = notify
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec that the other finders give, if somebody waits for the module; else nothing."""
+        """The spec that the other finders return for an awaited module; None for any other."""
         if name not in self.awaited:
             return None
         for finder in tuple(sys.meta_path):
@@ -35,17 +35,17 @@ class ListeningFinder:
             spec = find(name, path, target) if find is not None and finder is not self else None
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):
-                    spec.loader = _TellingLoader(spec.loader, self._tell)
+                    spec.loader = _NotifyingLoader(spec.loader, self._notify)
                 return spec  # type: ignore[no-any-return]
         return None
 
 
-class _TellingLoader:
-    """Stands for a loader until the module is executed, then takes itself out of the way."""
+class _NotifyingLoader:
+    """Stands in for a module's loader until the module has been executed."""
 
-    def __init__(self, loader: Any, tell: Callable[[str], None]) -> None:
+    def __init__(self, loader: Any, notify: Callable[[str], None]) -> None:
         self._loader = loader
-        self._tell = tell
+        self._notify = notify
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         created: ModuleType | None = self._loader.create_module(spec)
@@ -56,7 +56,7 @@ class _TellingLoader:
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         self._loader.exec_module(module)
-        self._tell(module.__name__)
+        self._notify(module.__name__)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)

@@ -1,13 +1,13 @@
-"""Hearing of imports: what is called once a module has been imported, without importing it."""
+"""Import hooks: call a listener once a module has been imported, without importing it."""
 
 from __future__ import annotations
 
 import sys
 
 from autotrack._guard import guarded
-from autotrack.instrument.finder import ListeningFinder
+from autotrack._import_finder import NotifyingFinder
 
-TYPE_CHECKING = False
+TYPE_CHECKING = False  # every program that imports autotrack loads this module
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -29,7 +29,7 @@ def when_imported(module: str, owner: str, listener: Callable[[str], None]) -> N
 
 
 def forget(module: str, owner: str) -> None:
-    """Call nothing of `owner` for `module` any more; with the last listener the hook leaves the import system."""
+    """Remove the listener of `owner` for `module`; with the last listener the finder leaves `sys.meta_path`."""
     listeners = _listeners.get(module, {})
     listeners.pop(owner, None)
     if not listeners:
@@ -40,13 +40,13 @@ def forget(module: str, owner: str) -> None:
 
 
 def is_imported(module: str) -> bool:
-    """Whether `module` is imported to its end, as opposed to not at all or being imported right now."""
+    """Whether the import of `module` has been completed, as opposed to not started or still in progress."""
     found = sys.modules.get(module)
     spec = getattr(found, "__spec__", None)
     return found is not None and not getattr(spec, "_initializing", False)
 
 
-def _heard(module: str) -> None:
+def _call_all(module: str) -> None:
     for listener in tuple(_listeners.get(module, {}).values()):
         _call(module, listener)
 
@@ -56,4 +56,4 @@ def _call(module: str, listener: Callable[[str], None]) -> None:
         listener(module)
 
 
-_finder = ListeningFinder(_heard)
+_finder = NotifyingFinder(_call_all)
