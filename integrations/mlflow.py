@@ -100,7 +100,7 @@ class MlflowIntegration(Integration):
             SOURCE,
             name=options.name or getattr(info, "run_name", None) or None,
             experiment=options.experiment or (experiment if experiment != "Default" else None),
-            tags={**options.tags, **own},
+            tags={**(options.tags or {}), **own},
             facts={"mlflow.run_id": run_id},
         )
 

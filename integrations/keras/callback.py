@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields
+from typing import Any, ClassVar
 
 from keras.callbacks import Callback
 
+from autotrack.integrations.base import CallbackOptions, TakesOptions, takes
 from autotrack.integrations.keras import hooks
 from autotrack.integrations.keras.options import KerasOptions
-from autotrack.recording.run import Run
 
 
-class AutotrackCallback(Callback):  # type: ignore[misc, unused-ignore]
+class AutotrackCallback(TakesOptions, Callback):  # type: ignore[misc, unused-ignore]
     """Records the trainings that it is given to: `model.fit(x, y, callbacks=[AutotrackCallback()])`.
 
     Each `fit` is recorded in the run that is open, in `run` if one is named, or else in a run of its own. Together with
@@ -24,32 +24,25 @@ class AutotrackCallback(Callback):  # type: ignore[misc, unused-ignore]
     "all"; `watch=True` adds norms of weights. `ConfigurationError` for a value that none of them has.
     """
 
-    def __init__(
-        self,
-        *,
-        run: Run | str | None = None,
-        experiment: str | None = None,
-        name: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        log_every: int | str = "epoch",
-        checkpoints: str = "best+last",
-        log_models: bool = True,
-        watch: bool | int = False,
-    ) -> None:
-        super().__init__()
-        self.options = KerasOptions(
-            run=run, experiment=experiment, name=name, tags=dict(tags or {}), log_every=log_every,
-            checkpoints=checkpoints, log_models=log_models, watch=watch,
-        )  # fmt: skip
-        hooks.hold(self)
+    options_type: ClassVar[type[CallbackOptions]] = KerasOptions
+
+    @takes(CallbackOptions, log_every="epoch")
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
 
     async_safe = True  # it has no hooks of its own that a batch would have to wait for
 
+    @property
+    def options(self) -> KerasOptions:
+        """The options as they were given."""
+        found: KerasOptions = self.autotrack_options
+        return found
+
+    def install_hooks(self) -> None:
+        hooks.hold(self)
+
     def __reduce__(self) -> Any:
-        return _made, ({name: getattr(self.options, name) for name in _ARGUMENTS},)
-
-
-_ARGUMENTS = ("run", "experiment", "name", "tags", "log_every", "checkpoints", "log_models", "watch")
+        return _made, ({field.name: getattr(self.options, field.name) for field in fields(CallbackOptions)},)
 
 
 def _made(options: dict[str, Any]) -> AutotrackCallback:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from autotrack.integrations.base import Chosen
+from autotrack.integrations.base import TakesOptions
 from autotrack.integrations.lightning.carrier import CALLBACK_BASES, Carrying
 from autotrack.integrations.lightning.hooking import hooks
 
 
-class AutotrackCallback(Chosen, Carrying, *CALLBACK_BASES):  # type: ignore[misc]
+class AutotrackCallback(TakesOptions, Carrying, *CALLBACK_BASES):  # type: ignore[misc]
     """Records the fits of the trainer that it is given to, with or without autolog.
 
         Trainer(callbacks=[AutotrackCallback(experiment="digits")])
@@ -15,5 +15,5 @@ class AutotrackCallback(Chosen, Carrying, *CALLBACK_BASES):  # type: ignore[misc
     Options are those of `autotrack.integrations.base.Options`.
     """
 
-    def begin_to_listen(self) -> None:
+    def install_hooks(self) -> None:
         hooks.hold("callback")

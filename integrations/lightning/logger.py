@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.integrations.base import Chosen
+from autotrack.integrations.base import TakesOptions
 from autotrack.integrations.lightning.hooking import connector_speaks, hooks
 from autotrack.integrations.lightning.packages import base_classes
 from autotrack.recording.collector import collector
@@ -15,14 +15,14 @@ from autotrack.recording.lifecycle.start import start_run
 from autotrack.recording.run import NullRun, Run, active_run
 
 
-class AutotrackLogger(Chosen, *base_classes("loggers.logger", "Logger", wanted_by="AutotrackLogger")):  # type: ignore[misc]
+class AutotrackLogger(TakesOptions, *base_classes("loggers.logger", "Logger", wanted_by="AutotrackLogger")):  # type: ignore[misc]
     """A logger whose `experiment` is the run. Beside our callback or autolog everything is still recorded once.
 
     With a `Trainer` all of a fit is recorded, as with `AutotrackCallback`; with Fabric, what is logged. Options are
     those of `autotrack.integrations.base.Options`.
     """
 
-    def begin_to_listen(self) -> None:
+    def install_hooks(self) -> None:
         run = self.autotrack_options.run
         self._run: Run | None = run if isinstance(run, Run) else None
         self._opened = False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from autotrack.integrations.base import Integration, Options
+from autotrack.instrument.integration import Integration
+from autotrack.instrument.options import Options
 
 if TYPE_CHECKING:
     from autotrack.integrations.sklearn.hooking import Hooks

@@ -6,7 +6,7 @@ import sys
 
 from transformers.integrations import integration_utils
 
-from autotrack.integrations.base import Chosen
+from autotrack.integrations.base import TakesOptions
 from autotrack.integrations.transformers.carrier import Carrier
 from autotrack.integrations.transformers.hooking import hooks
 from autotrack.integrations.transformers.packages import TRAINER
@@ -14,7 +14,7 @@ from autotrack.integrations.transformers.packages import TRAINER
 NAME = "autotrack"
 
 
-class AutotrackCallback(Chosen, Carrier):
+class AutotrackCallback(TakesOptions, Carrier):
     """Records the trainings of the trainer that it is given to, with or without autolog.
 
         Trainer(..., callbacks=[AutotrackCallback(experiment="tiny-bert")])
@@ -22,7 +22,7 @@ class AutotrackCallback(Chosen, Carrier):
     Options are those of `autotrack.integrations.base.Options`.
     """
 
-    def begin_to_listen(self) -> None:
+    def install_hooks(self) -> None:
         _observe()
 
 

@@ -19,39 +19,7 @@ TYPE_CHECKING = False  # as type checkers know it; `typing` is more to load than
 if TYPE_CHECKING:
     from typing import Any
 
-    from autotrack._api import (
-        active_run,
-        autolog,
-        best,
-        configure,
-        diff,
-        finish,
-        get_run,
-        load_model,
-        log,
-        log_artifact,
-        log_artifacts,
-        log_dataset,
-        log_dict,
-        log_figure,
-        log_metric,
-        log_metrics,
-        log_model,
-        log_param,
-        log_params,
-        log_table,
-        log_text,
-        note,
-        paused,
-        reproduce,
-        runs,
-        set_experiment,
-        set_tags,
-        start_run,
-    )
-    from autotrack._guard import AutotrackWarning
-    from autotrack.exceptions import AutotrackError
-    from autotrack.recording.run import Run
+    from autotrack._api import *  # noqa: F403 - the types of what `__all__` lists
 
 __version__ = "0.1.0"
 
@@ -62,15 +30,12 @@ __all__ = [
     "reproduce", "runs", "set_experiment", "set_tags", "start_run",
 ]  # fmt: skip
 
-_FOR_IPYTHON = {
-    "load_ipython_extension": "autotrack.launch.ipython",
-    "unload_ipython_extension": "autotrack.launch.ipython",
-}
-_HOMES = {
+_LIGHT = {  # what is had without loading all that `_api` needs
     "AutotrackError": "autotrack.exceptions",
     "AutotrackWarning": "autotrack._guard",
-    "Run": "autotrack.recording.run",
+    "autolog": "autotrack.launch.autolog",
 }
+_FOR_IPYTHON = ("load_ipython_extension", "unload_ipython_extension")
 
 
 def __getattr__(name: str) -> Any:
@@ -80,7 +45,7 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module("autotrack.launch.ipython"), name)
     if name not in __all__:
         raise AttributeError(f"module 'autotrack' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES.get(name, "autotrack._api")), name)
+    value = getattr(import_module(_LIGHT.get(name, "autotrack._api")), name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,7 @@
-"""The verbs that people call. Thin: each finds the run or the reader that it is about, and hands over."""
+"""The verbs that people call. Thin: each finds the run or the reader that it is about, and hands over.
+
+What is public here is offered by `autotrack` itself, where `__all__` lists it.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +9,23 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from autotrack._guard import AutotrackWarning as AutotrackWarning
+from autotrack.exceptions import AutotrackError as AutotrackError
+from autotrack.launch.autolog import autolog as autolog
 from autotrack.recording import collector as collector_module
-from autotrack.recording.collector import collector, paused
-from autotrack.recording.lifecycle.start import run_for_late_facts, set_experiment, start_run
-from autotrack.recording.run import Run, active_run
+from autotrack.recording.collector import collector
+from autotrack.recording.collector import paused as paused
+from autotrack.recording.lifecycle.start import run_for_late_facts
+from autotrack.recording.lifecycle.start import set_experiment as set_experiment
+from autotrack.recording.lifecycle.start import start_run as start_run
+from autotrack.recording.run import Run as Run
+from autotrack.recording.run import active_run as active_run
 
 if TYPE_CHECKING:
     from autotrack.outputs.reproduction import Reproduction
     from autotrack.query.diff import Diff
     from autotrack.query.reader import Reader
     from autotrack.query.records import Record, Runs
-
-__all__ = [
-    "active_run", "autolog", "best", "configure", "diff", "finish", "get_run", "load_model", "log", "log_artifact",
-    "log_artifacts", "log_dataset", "log_dict", "log_figure", "log_metric", "log_metrics", "log_model", "log_param",
-    "log_params", "log_table", "log_text", "note", "paused", "reproduce", "runs", "set_experiment", "set_tags",
-    "start_run",
-]  # fmt: skip
-
-
-def autolog(*names: str, disable: bool = False, **options: Any) -> None:
-    """Record every training of the frameworks that are, or will be, imported.
-
-    `names` choose frameworks ("sklearn"), by default all. `options` mean the same for each: `log_models`,
-    `experiment`, `tags`, …; a framework that does not know one says so. `disable=True` removes every trace.
-    """
-    from autotrack.instrument.discovery import install, uninstall
-    from autotrack.launch import startup
-
-    startup.activate()  # what was promised as the program started comes first, so that this call changes it
-    if disable:
-        uninstall(names or None)
-    else:
-        install(names or None, options)
 
 
 def configure(**changes: Any) -> None:

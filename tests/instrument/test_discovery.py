@@ -163,6 +163,6 @@ def test_disabling_what_is_not_on_is_nothing():
     """Switching off twice, or without having switched on, is harmless; an unknown name is still an error."""
     discovery.uninstall()
     discovery.uninstall(["sklearn"])
-    assert not discovery.is_on("sklearn")
+    assert not discovery.is_active("sklearn")
     with pytest.raises(ConfigurationError):
         discovery.uninstall(["sklern"])

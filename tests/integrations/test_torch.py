@@ -422,9 +422,9 @@ class TestTorchIntegration(IntegrationTestCase):
         autotrack.autolog(disable=True)
 
     def train(self, *, fail: bool = False) -> Any:
-        from autotrack.instrument.discovery import is_on
+        from autotrack.instrument.discovery import is_active
 
-        with autotrack.start_run("loop") if is_on("torch") else contextlib.nullcontext():
+        with autotrack.start_run("loop") if is_active("torch") else contextlib.nullcontext():
             model = small_model()
             train(model, torch.optim.SGD(model.parameters(), lr=0.1))
             if fail:

@@ -1,7 +1,8 @@
 """Which integrations there are, which of them are on, and in which state each is.
 
-Integrations are found under the entry point group `autotrack.integrations`. Switching one on imports no framework: it
-is installed when the program has imported what it watches, now or later.
+Integrations are listed under the entry point group `autotrack.integrations`. The group `autotrack.watches` names the
+modules that each of them watches, so that its class is loaded only when the program has imported one of these, now or
+later. An integration without an entry there is loaded when it is switched on, which is slower and otherwise the same.
 """
 
 from __future__ import annotations
@@ -11,39 +12,29 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from autotrack._guard import AutotrackWarning, guarded, warn_once
 from autotrack.exceptions import ConfigurationError
-from autotrack.instrument import hooks
+from autotrack.instrument import import_hooks
 from autotrack.instrument.versions import in_range
 from autotrack.settings import switched_off
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from autotrack.instrument.integration import Integration
+    from autotrack.instrument.options import Options
+
 GROUP = "autotrack.integrations"
+WATCHES = "autotrack.watches"  # the name is a module, the value the name of the integration that watches it
 
 State = Literal["active", "waiting for import", "not installed", "unsupported version", "broken"]
 
 
-class Integration(Protocol):
-    """What is needed of an integration here; `autotrack.integrations.base.Integration` has it all."""
-
-    watches: Any
-    distribution: Any
-    requires: Any
-    options_type: Any
-    options: Any
-
-    def __init__(self, options: Any) -> None: ...
-    def install(self) -> None: ...
-    def uninstall(self) -> None: ...
-
-
 @dataclass(frozen=True)
 class IntegrationState:
-    """How an integration stands in this process; `detail` says in one sentence why, where that is not obvious."""
+    """The state of an integration in this process; `detail` gives the reason in one sentence, where there is one."""
 
     name: str
     state: State
@@ -52,9 +43,11 @@ class IntegrationState:
     detail: str = ""
 
 
-_entry_points: dict[str, EntryPoint] = {}
+_listed: dict[str, EntryPoint] = {}
+_watches: dict[str, tuple[str, ...]] = {}
 _classes: dict[str, type[Integration]] = {}
-_on: dict[str, Integration] = {}
+_on: dict[str, Mapping[str, Any]] = {}  # the options given for each integration that is switched on
+_made: dict[str, Integration] = {}  # of those that are on, the ones whose framework has been imported
 _installed: set[str] = set()
 _problems: dict[str, tuple[State, str]] = {}
 
@@ -62,42 +55,38 @@ _problems: dict[str, tuple[State, str]] = {}
 def install(names: Sequence[str] | None, options: Mapping[str, Any] | None = None) -> None:
     """Switch on the integrations `names`, by default all, with `options`; for one that is on, `options` change.
 
-    `ConfigurationError` for a name that no integration has and for an option that none of them knows. An
-    integration that cannot be loaded is one warning.
+    `ConfigurationError` for an unknown name, for an option that none of them has and for a value that one of them
+    refuses. An integration that cannot be loaded is one warning.
     """
     if switched_off():
         return
-    classes = {name: found for name in _checked(names) if (found := _loaded(name)) is not None}
-    given = _checked_options(classes, dict(options or {}))
-    for name, integration in classes.items():
-        if name in _on:
-            _on[name].options = given[name]
-        else:
-            _on[name] = integration(given[name])
-        if names is not None and not _is_installed(integration):
-            warn_once(
-                name, f"autotrack: {integration.distribution or name} is not installed, so {name} records nothing"
-            )
-        for module in integration.watches:
-            hooks.when_imported(module, name, _Listener(name))
+    chosen, given = _checked(names), dict(options or {})
+    if given:
+        chosen = [name for name in chosen if _loaded(name) is not None]
+        _check_options(chosen, given)
+    for name in chosen:
+        watches = _watches_of(name)
+        _on[name] = given
+        if name in _made:
+            _made[name].options = _options_of(_classes[name], given)
+        if names is not None and watches and not _is_installed(watches):
+            warn_once(name, f"autotrack: {_distribution_of(name)} is not installed, so {name} records nothing")
+        for module in watches:
+            import_hooks.when_imported(module, name, _Installer(name))
 
 
 def uninstall(names: Sequence[str] | None = None) -> None:
     """Switch off the integrations `names`, by default all that are on, and remove every trace of them."""
     for name in list(_on) if names is None else _checked(names):
-        integration = _on.pop(name, None)
-        if integration is None:
+        if _on.pop(name, None) is None:
             continue
-        for module in integration.watches:
-            hooks.forget(module, name)
+        for module in _watches_of(name):
+            import_hooks.forget(module, name)
         _installed.discard(name)
-        with guarded(f"removing the {name} integration"):
-            integration.uninstall()
-
-
-def is_on(name: str) -> bool:
-    """Whether the integration `name` is switched on."""
-    return name in _on
+        integration = _made.pop(name, None)
+        if integration is not None:
+            with guarded(f"removing the {name} integration"):
+                integration.uninstall()
 
 
 def is_active(name: str) -> bool:
@@ -106,20 +95,20 @@ def is_active(name: str) -> bool:
 
 
 def states() -> list[IntegrationState]:
-    """How each known integration stands, by name; imports no framework and warns of nothing."""
+    """The state of each known integration, by name; imports no framework and shows no warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AutotrackWarning)
         return [_state(name) for name in sorted(_known())]
 
 
-class _Listener:
-    """Installs an integration after the import of what it watches."""
+class _Installer:
+    """Installs an integration after the import of a module that it watches."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def __call__(self, module: str) -> None:
-        name, integration = self.name, _on.get(self.name)
+        name, integration = self.name, _object(self.name)
         if integration is None:
             return
         version = _imported_version(module)
@@ -139,12 +128,25 @@ class _Listener:
             _installed.add(name)
 
 
-def _known() -> dict[str, EntryPoint]:
-    if not _entry_points:
-        from importlib.metadata import entry_points
+def _object(name: str) -> Integration | None:
+    """The integration as it is switched on; made at its first use. None if it is off or cannot be loaded."""
+    options, kind = _on.get(name), _loaded(name)
+    if options is None or kind is None:
+        return None
+    if name not in _made:
+        _made.setdefault(name, kind(_options_of(kind, options)))  # of two threads, the first one makes it
+    return _made[name]
 
-        _entry_points.update({point.name: point for point in entry_points(group=GROUP)})
-    return _entry_points
+
+def _known() -> dict[str, EntryPoint]:
+    if not _listed:
+        from autotrack.instrument.plugins import plugins
+
+        for point in plugins(GROUP):
+            _listed.setdefault(point.name, point)
+        for point in plugins(WATCHES):
+            _watches[point.value] = (*_watches.get(point.value, ()), point.name)
+    return _listed
 
 
 def _checked(names: Sequence[str] | None) -> list[str]:
@@ -153,6 +155,13 @@ def _checked(names: Sequence[str] | None) -> list[str]:
         if name not in known:
             raise ConfigurationError(f"there is no integration {name!r}; there are: {', '.join(sorted(known))}")
     return sorted(known) if names is None else list(dict.fromkeys(names))
+
+
+def _watches_of(name: str) -> tuple[str, ...]:
+    """The modules that an integration watches; its class is loaded if its entry points do not list them."""
+    if name not in _watches and (kind := _loaded(name)) is not None:
+        _watches[name] = kind.watches
+    return _watches.get(name, ())
 
 
 def _loaded(name: str) -> type[Integration] | None:
@@ -170,19 +179,26 @@ def _loaded(name: str) -> type[Integration] | None:
     return _classes.get(name)
 
 
-def _checked_options(classes: Mapping[str, type[Integration]], options: dict[str, Any]) -> dict[str, Any]:
-    """The options object of each integration."""
-    known = {name: {field.name for field in dataclasses.fields(found.options_type)} for name, found in classes.items()}
-    everything = set().union(*known.values())
-    for option in options:
-        if option not in everything and classes:
+def _check_options(names: Sequence[str], given: Mapping[str, Any]) -> None:
+    """`ConfigurationError` for an option that none of these integrations has, or a value that one of them refuses."""
+    known = set().union(*(_option_names(_classes[name]) for name in names))
+    for option in given:
+        if option not in known and names:
             raise ConfigurationError(
-                f"there is no option {option!r} for {', '.join(classes)}; there are: {', '.join(sorted(everything))}"
+                f"there is no option {option!r} for {', '.join(names)}; there are: {', '.join(sorted(known))}"
             )
-    return {
-        name: found.options_type(**{key: value for key, value in options.items() if key in known[name]})
-        for name, found in classes.items()
-    }
+    for name in names:
+        _options_of(_classes[name], given)
+
+
+def _options_of(kind: type[Integration], given: Mapping[str, Any]) -> Options:
+    """The options object of an integration, of those options that it has."""
+    known = _option_names(kind)
+    return kind.options_type(**{option: value for option, value in given.items() if option in known})
+
+
+def _option_names(kind: type[Integration]) -> set[str]:
+    return {field.name for field in dataclasses.fields(kind.options_type)}
 
 
 def _state(name: str) -> IntegrationState:
@@ -190,25 +206,31 @@ def _state(name: str) -> IntegrationState:
     if integration is None:
         state, detail = _problems[name]
         return IntegrationState(name, state, detail=detail)
-    version, requires = _installed_version(integration), str(integration.requires)
+    version, requires = _installed_version(integration), integration.requires
     if name in _installed:
         return IntegrationState(name, "active", version, requires)
     if name in _problems:
         state, detail = _problems[name]
         return IntegrationState(name, state, version, requires, detail)
-    if not _is_installed(integration):
-        hint = f"{integration.distribution or name} is not installed"
+    if not _is_installed(integration.watches):
+        hint = f"{_distribution_of(name)} is not installed"
         return IntegrationState(name, "not installed", requires=requires, detail=hint)
     if not in_range(version, requires):
         return IntegrationState(name, "unsupported version", version, requires, f"supported are {requires}")
     return IntegrationState(name, "waiting for import", version, requires)
 
 
-def _is_installed(integration: type[Integration]) -> bool:
+def _is_installed(watches: Sequence[str]) -> bool:
     from importlib.util import find_spec
 
-    tops = {module.partition(".")[0] for module in integration.watches}
+    tops = {module.partition(".")[0] for module in watches}
     return any(top in sys.modules or find_spec(top) is not None for top in tops)
+
+
+def _distribution_of(name: str) -> str:
+    """What users install for an integration, as far as that is known."""
+    kind = _loaded(name)
+    return kind.distribution if kind is not None and kind.distribution else name
 
 
 def _installed_version(integration: type[Integration]) -> str:

@@ -20,13 +20,13 @@ from typing import Any
 from autotrack._guard import guarded
 from autotrack.events import Artifact
 from autotrack.exceptions import InvalidValueError
+from autotrack.instrument.options import POLICIES
 from autotrack.journal import blobs
 from autotrack.recording.collector import is_paused
 from autotrack.recording.recorder import Recorder
 from autotrack.training.checkpoint_origins import remember
 from autotrack.values import as_number
 
-POLICIES = ("none", "best", "last", "best+last", "all")
 FOLDER = "checkpoints"
 MOST_FILES = 500
 MOST_OPEN = 128  # descriptors that are held at once; files beyond that are found again by their path
