@@ -38,11 +38,16 @@ def python(code: str, folder: Path, **environment: str) -> subprocess.CompletedP
     )
 
 
-def packages_loaded_by(code: str, folder: Path) -> set[str]:
-    """The top-level packages that were loaded by the end of a process which ran `code`."""
+def modules_loaded_by(code: str, folder: Path) -> set[str]:
+    """The modules that were loaded by the end of a process which ran `code`."""
     done = python(NAME_WHAT_IS_LOADED + code, folder)
     assert done.returncode == 0, done.stderr
-    return {name.split(".")[0] for name in json.loads((folder / "loaded.json").read_text())}
+    return set(json.loads((folder / "loaded.json").read_text()))
+
+
+def packages_loaded_by(code: str, folder: Path) -> set[str]:
+    """The top-level packages among them."""
+    return {name.split(".")[0] for name in modules_loaded_by(code, folder)}
 
 
 def test_importing_autotrack_loads_nothing_heavy(tmp_path: Path):
@@ -56,6 +61,17 @@ def test_switching_autolog_on_loads_no_framework(tmp_path: Path):
     """`autotrack.autolog()` waits for frameworks; it does not import them."""
     loaded = packages_loaded_by("import autotrack; autotrack.autolog()", tmp_path)
     assert not loaded & (FRAMEWORKS | {"numpy", "pyarrow", "sqlalchemy"})
+
+
+def test_switching_autolog_on_loads_the_integrations_that_are_needed(tmp_path: Path):
+    """With scikit-learn imported, `autotrack.autolog()` loads its integration; without a framework, none at all."""
+    integrations = "autotrack.integrations."
+    pytest.importorskip("sklearn")
+    loaded = modules_loaded_by("import sklearn.base, autotrack; autotrack.autolog()", tmp_path)
+    ours = {name.split(".")[2] for name in loaded if name.startswith(integrations)}
+    assert ours - {"base"} == {"sklearn"}
+    loaded = modules_loaded_by("import autotrack; autotrack.autolog()", tmp_path)
+    assert not [name for name in loaded if name.startswith((integrations, "autotrack.recording"))]
 
 
 def test_a_training_process_never_loads_the_store(tmp_path: Path):

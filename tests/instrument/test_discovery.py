@@ -8,6 +8,7 @@ import pytest
 
 from autotrack.exceptions import ConfigurationError
 from autotrack.instrument import discovery
+from autotrack.instrument.plugins import plugins
 
 # A package index of its own: frameworks, and integrations of third parties for them.
 FILES = {
@@ -20,6 +21,10 @@ FILES = {
         old = party_good:Old
         failing = party_good:Failing
         needy = party_needy:Needy
+        late = party_late:Late
+
+        [autotrack.watches]
+        frame = late
         """,
     "frame-2.3.dist-info/METADATA": "Metadata-Version: 2.1\nName: frame\nVersion: 2.3\n",
     "frame.py": "__version__ = '2.3'\nclass Model:\n    def fit(self):\n        return 'fitted'\n",
@@ -56,6 +61,15 @@ FILES = {
             watches, distribution = ("no_such_framework",), "no-such-framework"
         """,
     "party_needy.py": "import no_such_library",
+    "party_late.py": """
+        from party_good import Good
+
+        class Late(Good):
+            calls = []
+
+            def install(self):
+                self.calls.append("late")
+        """,
 }
 
 
@@ -166,3 +180,31 @@ def test_disabling_what_is_not_on_is_nothing():
     assert not discovery.is_active("sklearn")
     with pytest.raises(ConfigurationError):
         discovery.uninstall(["sklern"])
+
+
+def test_what_is_declared_is_what_the_classes_say():
+    """The modules listed under `autotrack.watches` are those that our integrations' classes watch."""
+    declared: dict[str, set[str]] = {}
+    for point in plugins(discovery.WATCHES):
+        declared.setdefault(point.value, set()).add(point.name)
+    classes = {point.name: point.load() for point in plugins(discovery.GROUP)}
+    assert declared == {name: set(kind.watches) for name, kind in classes.items()}
+
+
+def test_a_class_is_loaded_when_its_framework_is_imported(program):
+    """Declared modules keep a class from being loaded until one of them is; without them, or for options, it is."""
+    program(
+        """
+        import pytest, autotrack
+        autotrack.autolog("late")
+        assert "party_late" not in sys.modules
+        import frame
+        assert sys.modules["party_late"].Late.calls == ["late"]
+        autotrack.autolog(disable=True)
+        del sys.modules["frame"], sys.modules["party_late"]
+        with pytest.raises(autotrack.AutotrackError, match="no option 'log_modles' for late"):
+            autotrack.autolog("late", log_modles=False)
+        """
+    )
+    program("import autotrack; autotrack.autolog('late', depth=2); assert 'party_late' in sys.modules")
+    program("import autotrack; autotrack.autolog('good'); assert 'party_good' in sys.modules")

@@ -12,6 +12,7 @@ from autotrack.cli.tables import Cell
 if TYPE_CHECKING:
     from autotrack.query.records import Record
 
+# The distributions whose versions are shown first, in this order; those that further model flavors declare follow.
 FRAMEWORKS = (
     "scikit-learn", "torch", "lightning", "pytorch-lightning", "transformers", "keras", "tensorflow", "jax", "xgboost",
     "lightgbm", "catboost", "numpy", "pandas", "polars",
@@ -80,5 +81,8 @@ def _packages(packages: Mapping[str, Any]) -> Iterator[tuple[str, Cell]]:
     versions = {name: version for name, version in packages.items() if isinstance(version, str)}
     if not versions:
         return
-    telling = [f"{name} {versions[name]}" for name in FRAMEWORKS if name in versions][:4]
+    from autotrack.models.flavors import flavors
+
+    known = dict.fromkeys((*FRAMEWORKS, *(name for flavor in flavors().values() for name in flavor.shown)))
+    telling = [f"{name} {versions[name]}" for name in known if name in versions][:4]
     yield "packages", Cell(" · ".join([*telling, f"{len(versions)} in all"]))

@@ -1,56 +1,84 @@
-"""The flavors of models: how each is told from a model, written, and read by its format. Imports no framework."""
+"""The flavors of models: plug-ins under the entry point group `autotrack.flavors`, ours as those of third parties.
+
+A flavor is one `Flavor` object, which holds all that is known of a kind of model. Loading it imports no framework.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from autotrack.models import boosters, keras, lightning, python, sklearn, torch, transformers
+from autotrack._guard import guarded
+from autotrack.instrument.plugins import plugins
 from autotrack.models.files import Asked, Saved, Written
 
-WRITERS: dict[str, Callable[[Asked], Written]] = {
-    "sklearn": sklearn.write,
-    "lightning": lightning.write,
-    "torch": torch.write,
-    "transformers": transformers.write,
-    "keras": keras.write,
-    "xgboost": boosters.write_xgboost,
-    "lightgbm": boosters.write_lightgbm,
-    "catboost": boosters.write_catboost,
-    "python": python.write,
-}
+GROUP = "autotrack.flavors"
+ANY = "python"  # the flavor of models that no other one recognises
 
-READERS: dict[str, Callable[[Saved], Any]] = {
-    "skops": sklearn.read,
-    "safetensors": torch.read,
-    "transformers": transformers.read,
-    "keras": keras.read,
-    "ubj": boosters.read_xgboost,
-    "txt": boosters.read_lightgbm,
-    "cbm": boosters.read_catboost,
-    "pickle": python.read,
-    "cloudpickle": python.read,
-}
 
-# The first row whose class the model is an instance of: a Keras model can be a torch module, too.
-_CLASSES = (
-    ("xgboost", "xgboost.core", "Booster"),
-    ("xgboost", "xgboost.sklearn", "XGBModel"),
-    ("lightgbm", "lightgbm.basic", "Booster"),
-    ("lightgbm", "lightgbm.sklearn", "LGBMModel"),
-    ("catboost", "catboost.core", "CatBoost"),
-    ("sklearn", "sklearn.base", "BaseEstimator"),
-    ("keras", "keras", "Model"),
-    ("lightning", "lightning.pytorch", "LightningModule"),
-    ("lightning", "pytorch_lightning", "LightningModule"),
-    ("torch", "torch.nn", "Module"),
-)
+@dataclass(frozen=True)
+class Format:
+    """A format of saved models: `read` loads one, `needs` are the modules that this takes besides the flavor's.
+
+    A reader whose format can run code calls `saved.refuse_untrusted(why)` before it touches the files.
+    """
+
+    read: Callable[[Saved], Any]
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Flavor:
+    """One kind of model: how it is recognised, written and read, and which packages it takes.
+
+    `recognises(model)` imports nothing. Of two flavors that recognise a model, the one that names the other in `before`
+    has it. `write` may use a format of another flavor; `formats` are this one's own, by the name that the saved model
+    bears. `unwrapped(model)` is the model without wrappers of this flavor's framework; `parts(model)` are objects
+    inside it whose packages it needs, too. `needs` are modules that are required to use the model; `distributions`
+    gives those whose distribution has another name; `shown` are the distributions whose versions tell the most.
+    """
+
+    write: Callable[[Asked], Written]
+    recognises: Callable[[Any], bool]
+    formats: Mapping[str, Format] = field(default_factory=dict)
+    before: tuple[str, ...] = ()
+    unwrapped: Callable[[Any], Any] = lambda model: model
+    parts: Callable[[Any], Iterable[Any]] = lambda model: ()
+    needs: tuple[str, ...] = ()
+    distributions: Mapping[str, str] = field(default_factory=dict)
+    shown: tuple[str, ...] = ()
+
+
+def flavors() -> Mapping[str, Flavor]:
+    """All flavors by name, autotrack's own first; one that cannot be loaded is a warning, and left out."""
+    return _loaded(tuple(plugins(GROUP)))
+
+
+def formats() -> Mapping[str, Format]:
+    """All formats by name; one of autotrack's own cannot be replaced by a third party's."""
+    found: dict[str, Format] = {}
+    for flavor in flavors().values():
+        for name, known in flavor.formats.items():
+            found.setdefault(name, known)
+    return found
 
 
 def flavor_of(model: Any) -> str:
-    """The flavor that fits the model, told from its class; wrappers of torch around it do not count."""
-    if python.is_a(model, "torch.nn", "Module") and not python.is_a(model, "keras", "Model"):
-        model = torch.unwrapped(model)
-    if transformers.is_transformers(model):
-        return "transformers"
-    return next((flavor for flavor, module, name in _CLASSES if python.is_a(model, module, name)), "python")
+    """The name of the flavor that fits the model; wrappers around it, such as torch's, do not count."""
+    known = flavors()
+    for flavor in known.values():
+        model = flavor.unwrapped(model)
+    fitting = [name for name, flavor in known.items() if flavor.recognises(model)]
+    second = {other for name in fitting for other in known[name].before}
+    return next((name for name in fitting if name not in second), ANY)
+
+
+@functools.lru_cache(maxsize=8)
+def _loaded(points: tuple[Any, ...]) -> Mapping[str, Flavor]:
+    found: dict[str, Flavor] = {}
+    for point in sorted(points, key=lambda point: not point.value.startswith("autotrack.")):
+        with guarded(f"loading the model flavor {point.name}"):
+            found.setdefault(point.name, point.load())
+    return found

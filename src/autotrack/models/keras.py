@@ -16,6 +16,8 @@ from typing import Any
 
 from autotrack.exceptions import InvalidValueError, MissingDependencyError, NotFoundError, UntrustedModelError
 from autotrack.models.files import Asked, Saved, Written
+from autotrack.models.flavors import Flavor, Format
+from autotrack.models.python import instance_of
 
 FILE = "model.keras"
 _CODE = b'"__lambda__"'  # the class name under which Keras keeps a Python function by its bytecode
@@ -111,3 +113,13 @@ def _explained(saved: Saved, error: Exception) -> Exception:
             "keras.saving.register_keras_serializable"
         )
     return InvalidValueError(f"{saved.shown} cannot be built by this Keras: {text}")
+
+
+FLAVOR = Flavor(
+    write=write,
+    recognises=instance_of(("keras", "Model")),
+    before=("lightning", "torch"),  # with that backend it is a torch module, too
+    formats={"keras": Format(read)},
+    needs=("keras",),
+    shown=("keras", "tensorflow", "jax"),
+)

@@ -9,6 +9,8 @@ from typing import Any
 from autotrack.exceptions import InvalidValueError
 from autotrack.models import torch
 from autotrack.models.files import Asked, Written
+from autotrack.models.flavors import Flavor
+from autotrack.models.python import instance_of
 from autotrack.models.references import as_plain, parameters_of, reference_to
 
 
@@ -37,3 +39,12 @@ def _plan_of(module: Any, init: Mapping[str, Any] | None) -> torch.Plan:
     except InvalidValueError as error:
         return None, str(error)
     return {"class": reference_to(kind), "args": [], "kwargs": plain}, ""
+
+
+FLAVOR = Flavor(
+    write=write,
+    recognises=instance_of(("lightning.pytorch", "LightningModule"), ("pytorch_lightning", "LightningModule")),
+    before=("torch",),
+    needs=("torch",),
+    shown=("lightning", "pytorch-lightning"),
+)

@@ -11,7 +11,7 @@ from typing import Any
 
 from autotrack.exceptions import IntegrityError, InvalidValueError, MissingDependencyError, NotFoundError
 from autotrack.models.files import Content, Saved, below, digest_of, read
-from autotrack.models.flavors import READERS
+from autotrack.models.flavors import formats
 from autotrack.models.saving import META
 
 MLFLOW = "MLmodel"
@@ -45,9 +45,10 @@ def load_model(
             return _from_mlflow(Saved(files, {}, _shown(source), trust))
         raise NotFoundError(f"{_shown(source)} holds no saved model: there is no {META}")
     _verify(files, meta, source)
-    if meta["format"] not in READERS:
+    found = formats().get(meta["format"])
+    if found is None:
         raise InvalidValueError(f"{_shown(source)} has the format {meta['format']!r}, which this autotrack cannot load")
-    return READERS[meta["format"]](Saved(files, meta, _shown(source), trust, into))
+    return found.read(Saved(files, meta, _shown(source), trust, into))
 
 
 def _files(source: Any, get_record: Callable[[Any], Any] | None) -> Mapping[str, Content]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import pickle
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from autotrack.exceptions import InvalidValueError
 from autotrack.models.files import Asked, Saved, Written
+from autotrack.models.flavors import Flavor, Format
 from autotrack.models.pickling import pickle_bytes
 
 FILE = "model.pkl"
@@ -23,6 +25,11 @@ def is_a(model: Any, module: str, name: str) -> bool:
     """Whether it is an instance of a class in a module that the program has imported; imports nothing."""
     kind = vars(sys.modules[module]).get(name) if module in sys.modules else None
     return isinstance(kind, type) and isinstance(model, kind)
+
+
+def instance_of(*classes: tuple[str, str]) -> Callable[[Any], bool]:
+    """A function that returns whether a model is an instance of one of the `classes` (module, name)."""
+    return lambda model: any(is_a(model, module, name) for module, name in classes)
 
 
 def write(asked: Asked) -> Written:
@@ -40,3 +47,10 @@ def read(saved: Saved) -> Any:
     """The object, if it is trusted."""
     saved.refuse_untrusted(f"is a pickle of a {saved.meta.get('class', 'model')}: loading it runs code")
     return pickle.Unpickler(io.BytesIO(saved.data())).load()
+
+
+FLAVOR = Flavor(
+    write=write,
+    recognises=lambda model: False,  # it is what remains
+    formats={"pickle": Format(read), "cloudpickle": Format(read, needs=("cloudpickle",))},
+)

@@ -13,7 +13,7 @@ from typing import Any
 from autotrack.exceptions import InvalidValueError
 from autotrack.journal.blobs import tree_digest
 from autotrack.models.files import Asked, Content, digest_of, read, size_of
-from autotrack.models.flavors import WRITERS, flavor_of
+from autotrack.models.flavors import flavor_of, flavors
 from autotrack.models.python import class_name
 from autotrack.models.requirements import requirements
 from autotrack.models.signature import example_bytes, signature_of
@@ -66,15 +66,16 @@ def save_model(
     they are all in memory. `limit` (bytes) and `deadline` (of `time.thread_time()`) stop the work with `OverBudget`.
     """
     flavor = flavor or flavor_of(model)
-    if flavor not in WRITERS:
-        raise InvalidValueError(f"there is no model flavor {flavor!r}; there are: {', '.join(sorted(WRITERS))}")
+    found = flavors().get(flavor)
+    if found is None:
+        raise InvalidValueError(f"there is no model flavor {flavor!r}; there are: {', '.join(sorted(flavors()))}")
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="autotrack-") as passing:
             asked = Asked(model, Path(passing), allow_pickle, init, limit, deadline)
-            written = WRITERS[flavor](asked)
+            written = found.write(asked)
             files: dict[str, Content] = {name: read(content) for name, content in _within(written.files, limit).items()}
     else:
-        written = WRITERS[flavor](Asked(model, folder, allow_pickle, init, limit, deadline))
+        written = found.write(Asked(model, folder, allow_pickle, init, limit, deadline))
         files = dict(_within(written.files, limit))
     if signature is None:
         signature = written.signature if input_example is None else signature_of(input_example)
@@ -104,10 +105,7 @@ def _within(files: Mapping[str, Content], limit: int | None) -> Mapping[str, Con
 
 
 def _modules(model: Any) -> Iterator[str]:
-    """The modules of the model's classes: its own, its parents' and those of the estimators inside it."""
-    inner = [model]
-    if flavor_of(model) == "sklearn":
-        inner += [part for part in model.get_params(deep=True).values() if hasattr(part, "get_params")]
-    for part in inner:
+    """The modules of the model's classes: its own, its parents' and those of the parts inside it."""
+    for part in (model, *flavors()[flavor_of(model)].parts(model)):
         kind = part if isinstance(part, type) else type(part)
         yield from (parent.__module__ for parent in kind.__mro__)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from autotrack.exceptions import InvalidValueError, MissingDependencyError, UntrustedModelError
 from autotrack.models import python
 from autotrack.models.files import Asked, Saved, Written
-from autotrack.models.python import class_name
+from autotrack.models.flavors import Flavor, Format
+from autotrack.models.python import class_name, instance_of
 from autotrack.models.skops_file import HARMLESS, Unwritable, skops_bytes
 
 FILE = "model.skops"
@@ -55,3 +58,19 @@ def read(saved: Saved) -> object:
         )
     loaded: object = skops.io.loads(data, trusted=sorted(types))
     return loaded
+
+
+def _inner_estimators(model: Any) -> list[Any]:
+    return [part for part in model.get_params(deep=True).values() if hasattr(part, "get_params")]
+
+
+FLAVOR = Flavor(
+    write=write,
+    recognises=instance_of(("sklearn.base", "BaseEstimator")),
+    before=("keras", "lightning", "torch"),
+    formats={"skops": Format(read, needs=("skops",))},
+    parts=_inner_estimators,
+    needs=("sklearn", "numpy", "scipy", "joblib"),
+    distributions={"sklearn": "scikit-learn"},
+    shown=("scikit-learn",),
+)

@@ -14,7 +14,8 @@ from typing import Any
 from autotrack.exceptions import InvalidValueError, MissingDependencyError
 from autotrack.models import python
 from autotrack.models.files import Asked, Saved, Written
-from autotrack.models.python import class_name
+from autotrack.models.flavors import Flavor, Format
+from autotrack.models.python import class_name, instance_of, is_a
 from autotrack.models.references import call_of, from_plain, parameters_of, reference_to, resolve, why_unreachable
 from autotrack.models.torch_layers import build, recipe_of
 
@@ -183,3 +184,19 @@ def _load(saved: Saved) -> dict[str, Any]:
     with saved.opened() as path:
         tensors: dict[str, Any] = load_file(path)
     return {**tensors, **{name: tensors[same] for name, same in saved.details.get("shared", {}).items()}}
+
+
+def _without_wrappers(model: Any) -> Any:
+    """A torch module without wrappers around it; anything else, Keras' models among it, as it is."""
+    is_module = is_a(model, "torch.nn", "Module") and not is_a(model, "keras", "Model")
+    return unwrapped(model) if is_module else model
+
+
+FLAVOR = Flavor(
+    write=write,
+    recognises=instance_of(("torch.nn", "Module")),
+    formats={"safetensors": Format(read, needs=("safetensors",))},
+    unwrapped=_without_wrappers,
+    needs=("torch",),
+    shown=("torch",),
+)

@@ -12,6 +12,7 @@ from typing import Any
 
 from autotrack.exceptions import InvalidValueError, MissingDependencyError
 from autotrack.models.files import Asked, Saved, Written, below
+from autotrack.models.flavors import Flavor, Format
 from autotrack.models.python import class_name, is_a
 from autotrack.models.references import reference_to, resolve
 from autotrack.models.torch import unwrapped
@@ -168,3 +169,13 @@ def _is_adapted(model: Any) -> bool:
 
 def _is_pipeline(model: Any) -> bool:
     return is_a(model, "transformers.pipelines.base", "Pipeline")
+
+
+FLAVOR = Flavor(
+    write=write,
+    recognises=is_transformers,
+    before=("sklearn", "keras", "lightning", "torch"),
+    formats={"transformers": Format(read)},
+    needs=("transformers", "torch", "safetensors"),
+    shown=("transformers",),
+)
