@@ -34,4 +34,4 @@ def _load(framework: str) -> None:
 
 
 def _add(integration: str) -> None:
-    sys.modules[integration].offer()  # type: ignore[attr-defined]
+    sys.modules[integration].offer()
