@@ -5,7 +5,6 @@ Only what the user calls is recorded, never what scikit-learn or an estimator ca
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 import weakref
@@ -14,27 +13,14 @@ from contextvars import ContextVar
 from types import FrameType, FunctionType
 from typing import Any
 
-from autotrack.instrument.patching import Patches
+from autotrack.instrument.patching import Observer
 from autotrack.integrations.sklearn import results, ties
 from autotrack.integrations.sklearn.callers import calling_frame, is_scikit_learn, variable_name
-from autotrack.integrations.sklearn.partial import PARTIAL
+from autotrack.integrations.sklearn.places import METRIC, PREDICT, SCORE, SCORER, TRAIN_TEST_SPLIT
 from autotrack.integrations.sklearn.roles import note_split
 from autotrack.recording.collector import collector, recording_allowed
 from autotrack.recording.metrics import MetricRecorder
 from autotrack.recording.run import Run, active_run, last_run
-
-PREDICT = "sklearn.predict"
-SCORE = "sklearn.score"
-SCORER = "sklearn.scorer"
-METRIC = "sklearn.metrics."
-SPLIT = "sklearn.train_test_split"
-
-# Methods of estimators that are observed, and as what.
-METHODS = {
-    **dict.fromkeys(("predict", "predict_proba", "predict_log_proba", "decision_function", "score_samples"), PREDICT),
-    "score": SCORE,
-    "partial_fit": PARTIAL,
-}
 
 SINGLE_POINTS = 10  # calls of predict that are a point each; after these, one for every doubling
 MOST_NAMES = 20
@@ -44,39 +30,18 @@ _named: weakref.WeakKeyDictionary[Run, set[str]] = weakref.WeakKeyDictionary()
 
 
 class Evaluations:
-    """Observes estimators' methods for prediction and scoring, scorers, and the functions of `sklearn.metrics`."""
+    """Records predictions, scores and what the functions of `sklearn.metrics` return; `functions` are these by key."""
 
-    def __init__(self, patches: Patches, is_inside_fit: Callable[[], bool]) -> None:
-        self._patches = patches
+    def __init__(self, functions: Mapping[str, FunctionType], is_inside_fit: Callable[[], bool]) -> None:
+        self._functions = functions
         self._is_inside_fit = is_inside_fit
-        self._functions: dict[str, FunctionType] = {}
 
-    def install(self) -> None:
-        """Observe what is imported of it; may be called again when more is."""
-        self._patches.observe(PREDICT, self._on_predict)
-        self._patches.observe(SCORE, self._on_score)
-        self._patches.observe(SCORER, self._on_scorer)
-        metrics = sys.modules.get("sklearn.metrics")
-        for name in getattr(metrics, "__all__", ()):
-            function = getattr(metrics, name, None)
-            if type(function) is FunctionType and name not in results.NO_METRICS and name not in self._functions:
-                self._patches.observe(METRIC + name, self._on_metric)
-                if self._patches.function(function, METRIC + name):
-                    self._functions[name] = function
-        scorers = sys.modules.get("sklearn.metrics._scorer")
-        for name in ("_BaseScorer", "_PassthroughScorer", "_MultimetricScorer"):
-            kind = getattr(scorers, name, None)
-            if isinstance(kind, type):
-                self._patches.method(kind, "__call__", SCORER)
-        split = getattr(sys.modules.get("sklearn.model_selection"), "train_test_split", None)
-        if type(split) is FunctionType and SPLIT not in self._functions:
-            self._patches.observe(SPLIT, self._on_split)
-            if self._patches.function(split, SPLIT):
-                self._functions[SPLIT] = split
-
-    def uninstall(self) -> None:
-        """Forget which functions are observed; undoing the patches is the affair of who made them."""
-        self._functions.clear()
+    def observers(self) -> dict[str, Observer]:
+        """What observes the calls, by key; all metric functions have one."""
+        return {
+            PREDICT: self._on_predict, SCORE: self._on_score, SCORER: self._on_scorer, METRIC: self._on_metric,
+            TRAIN_TEST_SPLIT: self._on_split,
+        }  # fmt: skip
 
     def _caller(self) -> FrameType | None:
         """The frame of the user's that makes the call; None for a call that is part of something else."""
@@ -130,7 +95,7 @@ class Evaluations:
         frame = self._caller()
         if frame is None or not recording_allowed():
             return None
-        function = self._functions[wrapped.__name__]
+        function = self._functions[METRIC + wrapped.__name__]
         return _Watch(lambda result: _Metric(function, args, kwargs, frame).record(result))
 
     def _on_split(self, wrapped: Any, _: Any, args: Any, kwargs: Mapping[str, Any]) -> _Watch:

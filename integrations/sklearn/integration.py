@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from autotrack.instrument.integration import Integration
 from autotrack.instrument.options import Options
+from autotrack.instrument.patching import Observer, Watch
+from autotrack.integrations.sklearn.places import Places
 
 if TYPE_CHECKING:
     from autotrack.integrations.sklearn.hooking import Hooks
@@ -20,19 +22,34 @@ class SklearnIntegration(Integration):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        self._hooks: Hooks | None = None
+        self._places = Places(self.patches, self._observer)
+        self._loaded: dict[str, Hooks] = {}
 
     def install(self) -> None:
         """Observe all estimator classes that there are and that come, metrics, searches and validations."""
-        if self._hooks is None:
-            from autotrack.integrations.sklearn.hooking import Hooks
-
-            self._hooks = Hooks(self.patches, lambda: self.options)
-        self._hooks.install()
+        self._places.install()
 
     def uninstall(self) -> None:
         """Put everything back as it was."""
         super().uninstall()
-        hooks, self._hooks = self._hooks, None
+        self._places.forget()
+        hooks = self._loaded.pop("hooks", None)
         if hooks is not None:
-            hooks.uninstall()
+            hooks.stop()
+
+    def _observer(self, key: str) -> Observer:
+        """An observer that loads what records calls at the first of them: `autolog()` itself is quick."""
+
+        def observe(*call: Any) -> Watch | None:
+            hooks = self._loaded.get("hooks") or self._load()
+            return hooks.observer(key)(*call)
+
+        return observe
+
+    def _load(self) -> Hooks:
+        from autotrack.integrations.sklearn.hooking import Hooks
+
+        made = Hooks(self._places.functions, lambda: self.options)
+        hooks = self._loaded.setdefault("hooks", made)  # of two threads, both have the first one's
+        hooks.start()
+        return hooks

@@ -22,8 +22,6 @@ from autotrack.recording import collector as collector_module
 from autotrack.recording.collector import collector, recording_allowed
 from autotrack.recording.lifecycle.trainings import Training
 
-PARTIAL = "sklearn.partial_fit"
-
 
 class Loop(fitting.Fit):
     """The calls of `partial_fit` of one estimator, which is not held."""

@@ -19,13 +19,6 @@ SHORT = {
     "matthews_corrcoef_score": "mcc",
 }  # fmt: skip
 
-# Functions of sklearn.metrics that judge nothing.
-NO_METRICS = frozenset({
-    "check_scoring", "get_scorer", "get_scorer_names", "make_scorer", "euclidean_distances", "nan_euclidean_distances",
-    "pairwise_distances", "pairwise_distances_argmin", "pairwise_distances_argmin_min", "pairwise_distances_chunked",
-    "pairwise_kernels",
-})  # fmt: skip
-
 # Options that are about how to compute, or that are told by the shape of the result.
 _SILENT = {"zero_division", "n_jobs", "random_state", "output_dict", "digits", "drop_intermediate", "target_names"}
 _BY_VALUE = {"average", "multi_class"}

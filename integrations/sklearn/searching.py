@@ -11,16 +11,14 @@ from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.events import RunKind
-from autotrack.instrument.patching import Patches
+from autotrack.instrument.patching import Observer
 from autotrack.integrations.sklearn.candidates import MOST_CANDIDATES, Candidates, metric_name
 from autotrack.integrations.sklearn.facts import brief
 from autotrack.integrations.sklearn.fitting import Fit, Preprocessing
 from autotrack.integrations.sklearn.live import Carrier, ListeningFit, Workers, works_in_processes
+from autotrack.integrations.sklearn.places import RESULTS, SPLIT
 from autotrack.recording.failures import describe_failure
 from autotrack.recording.lifecycle.trainings import NullTraining, Training
-
-SPLIT = "sklearn.split"
-RESULTS = "sklearn.results"
 
 _this_thread = threading.local()
 
@@ -113,26 +111,17 @@ class Searches:
 
     def __init__(
         self,
-        patches: Patches,
         under_way: Collection[Fit | Preprocessing],
         outermost: Callable[[], Fit | Preprocessing | None],
         level: Callable[[], int],
     ) -> None:
-        self._patches = patches
         self._under_way = under_way
         self._outermost = outermost
         self._level = level
 
-    def install(self) -> None:
-        """Observe how searches evaluate their candidates, if these modules are imported."""
-        search = sys.modules.get("sklearn.model_selection._search")
-        validation = sys.modules.get("sklearn.model_selection._validation")
-        if search is None or validation is None or not hasattr(search, "BaseSearchCV"):
-            return
-        self._patches.observe(SPLIT, self._on_split)
-        self._patches.observe(RESULTS, self._on_results)
-        self._patches.function(validation._fit_and_score, SPLIT)
-        self._patches.method(search.BaseSearchCV, "_format_results", RESULTS)
+    def observers(self) -> dict[str, Observer]:
+        """What observes how searches evaluate their candidates, by key."""
+        return {SPLIT: self._on_split, RESULTS: self._on_results}
 
     def _on_split(self, wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Split | None:
         if getattr(_this_thread, "inside", False):

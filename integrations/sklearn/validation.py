@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
@@ -152,13 +151,6 @@ _RECORDERS: dict[str, Callable[[Validation, Training], None]] = {
     "validation_curve": Validation.validation_curve,
     "permutation_test_score": Validation.permutations,
 }
-
-
-def functions() -> dict[str, FunctionType]:
-    """scikit-learn's functions for cross-validation that are imported, by name."""
-    module = sys.modules.get("sklearn.model_selection._validation")
-    found = {name: getattr(module, name, None) for name in _RECORDERS}
-    return {name: function for name, function in found.items() if isinstance(function, FunctionType)}
 
 
 def _log_params(training: Training, chosen: Mapping[str, Any], default: Mapping[str, Any]) -> None:
