@@ -1,16 +1,20 @@
 """The entry points of autotrack's own groups, of every installed distribution.
 
-`importlib.metadata.entry_points` parses those of all distributions for any question. Here only distributions that
-mention a group of ours are parsed: with a few hundred installed, that takes a third of the time.
+`importlib.metadata.entry_points` parses those of all distributions for any question. Here only the distributions that
+mention a group of ours are parsed: with a few hundred installed, that takes a fourth of the time.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 import sys
-from importlib.metadata import EntryPoint, distributions
+from collections.abc import Iterator
+from importlib.metadata import Distribution, EntryPoint, distributions
 
 PREFIX = "autotrack."
+_FILE = "entry_points.txt"
+_FOLDERS = (".dist-info", ".egg-info")
 
 
 def plugins(group: str) -> list[EntryPoint]:
@@ -22,12 +26,27 @@ def plugins(group: str) -> list[EntryPoint]:
 def _found(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     found: list[EntryPoint] = []
     names: set[str] = set()
-    for distribution in distributions(path=list(path)):
-        text = distribution.read_text("entry_points.txt")
-        if text is None or f"[{PREFIX}" not in text:
-            continue
-        name = distribution.metadata["Name"]
-        if name not in names:  # the first one on the path is the one that is imported
-            names.add(name)
-            found += (point for point in distribution.entry_points if point.group.startswith(PREFIX))
+    for place in dict.fromkeys(path):
+        for distribution in _mentioning(place or os.curdir):
+            name = distribution.metadata["Name"]
+            if name not in names:  # the first one on the path is the one that is imported
+                names.add(name)
+                found += (point for point in distribution.entry_points if point.group.startswith(PREFIX))
     return tuple(found)
+
+
+def _mentioning(place: str) -> Iterator[Distribution]:
+    """The distributions in a folder, or in an archive, whose entry points mention a group of ours."""
+    try:
+        folders = [name for name in os.listdir(place) if name.endswith(_FOLDERS)]
+    except OSError:
+        yield from (one for one in distributions(path=[place]) if f"[{PREFIX}" in (one.read_text(_FILE) or ""))
+        return
+    for folder in folders:
+        try:
+            with open(os.path.join(place, folder, _FILE), "rb", buffering=0) as file:
+                mentioned = f"[{PREFIX}".encode() in file.read()
+        except OSError:  # a distribution without entry points
+            continue
+        if mentioned:
+            yield Distribution.at(os.path.join(place, folder))
