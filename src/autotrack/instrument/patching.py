@@ -1,8 +1,8 @@
-"""The one way in which other people's methods and functions are observed.
+"""Observes calls of methods and functions of frameworks and users; every patch is made here.
 
-A patch looks at a call and never makes it: the stand-in calls the user's function itself, exactly once, outside
-anything of ours that could catch or repeat. What looks is an observer, found by name when the call happens, so that a
-patch holds no lock, run or file and can travel to workers:
+A patch observes a call and never makes it: the stand-in calls the user's function itself, exactly once, outside
+any code of ours that could catch or repeat the call. The observer is looked up by its key when the call happens, so
+that a patch holds no lock, run or file and can be pickled to workers:
 
     def on_fit(wrapped, instance, args, kwargs):     # before the call
         return Watch()                               # or None, if the rest of the call does not matter
@@ -32,13 +32,13 @@ _UNOBSERVABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_G
 
 
 class Watch(Protocol):
-    """What an observer returns to hear how the call ended; one of the two methods is called, once."""
+    """Returned by an observer that needs the outcome of the call: one of the two methods is called, once."""
 
     def returned(self, result: Any) -> None:
         """The call returned `result`."""
 
     def raised(self, error: BaseException) -> None:
-        """The call raised `error`, which goes on to the caller as it is."""
+        """The call raised `error`, which propagates to the caller unchanged."""
 
 
 Observer = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], "Watch | None"]
@@ -49,7 +49,7 @@ _changing = threading.RLock()
 
 
 class Observation:
-    """One call of a patched function, from just before to just after; made by the stand-ins."""
+    """The context in which a stand-in makes one call: tells the observer before it, and its watch after it."""
 
     __slots__ = ("_call", "_key", "_watch", "result")
 
@@ -82,15 +82,15 @@ class Observation:
 
 
 def original_of(key: str) -> FunctionType:
-    """The function whose code was swapped under `key`, with its own code; kept for calls that are under way."""
+    """A copy, with the original code, of the function that was swapped under `key`; kept for calls under way."""
     return _originals[key]
 
 
 class Patches:
-    """A set of patches that belong together and go away together.
+    """A set of patches that are undone together.
 
-    Classes are held weakly. `undo` puts back the very objects that were there, so that the dictionaries of the
-    classes are as before. What somebody else has wrapped meanwhile stays, and passes calls on unobserved.
+    Classes are held weakly. `undo` restores the original objects, so that the dictionaries of the classes are as
+    before. A patch that another library has wrapped meanwhile stays, and passes calls on unobserved.
     """
 
     def __init__(self) -> None:
@@ -104,10 +104,10 @@ class Patches:
         self._keys.add(key)
 
     def method(self, owner: type, name: str, key: str) -> bool:
-        """Report calls of the method that `owner` itself defines as `name`; False if it defines none that can be.
+        """Observe calls of the method `name` that `owner` itself defines; returns whether it is now patched.
 
-        Functions, class methods and `available_if` methods can; generators, coroutines and other descriptors
-        are left alone. A method that is patched already stays as it is.
+        Functions, class methods and `available_if` methods can be patched; generators, coroutines and other
+        descriptors cannot. A method that is patched already stays as it is.
         """
         with _changing:
             present = vars(owner).get(name)
@@ -121,10 +121,11 @@ class Patches:
         return True
 
     def function(self, function: FunctionType, key: str) -> bool:
-        """Report calls of a module-level function without replacing the object: its code is swapped.
+        """Observe calls of a module-level function without replacing the object: its code is swapped.
 
-        Every reference to it, its identity, its signature and its pickles stay good. `key` is its alone. False for
-        generators, coroutines, functions of `__main__` (they may be pickled with their code) and swapped ones.
+        References to it, its identity, its signature and its pickles stay valid. No other function may have `key`.
+        Returns False for generators, coroutines, functions of `__main__` (they may be pickled with their code) and
+        functions that are swapped already.
         """
         with _changing:
             code = function.__code__
@@ -183,7 +184,7 @@ def _patched(present: Any, key: str) -> Any:
 
 
 def _renew_lock() -> None:
-    global _changing  # noqa: PLW0603 - a forked child needs a lock that nobody holds
+    global _changing  # noqa: PLW0603 - a forked child needs a lock that no thread holds
     _changing = threading.RLock()
 
 

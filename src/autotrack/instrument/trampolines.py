@@ -1,9 +1,9 @@
-"""Stand-ins for other people's functions: same name, same parameters, one look at the call, then the call itself.
+"""Stand-ins for functions of frameworks and users: same name and parameters; they observe the call and make it.
 
-A stand-in is a plain function made from a few lines of source. Its parameters are those of the function that it
-stands for, so `inspect.signature`, `getfullargspec` and keyword errors are the same. It finds us through
-`sys.modules` when it is called and holds nothing of ours: pickled by value (cloudpickle, dill) it arrives in a
-program without autotrack as a function that calls the original.
+A stand-in is a plain function made from a few lines of source. Its parameters are those of the original function, so
+`inspect.signature`, `getfullargspec` and keyword errors are the same. It looks up `autotrack.instrument.patching` in
+`sys.modules` when it is called, and holds no object of ours: pickled by value (cloudpickle, dill) and loaded in a
+program without autotrack, it just calls the original.
 """
 
 from __future__ import annotations

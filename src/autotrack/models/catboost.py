@@ -13,7 +13,7 @@ _CLASSES = ("CatBoost", "CatBoostClassifier", "CatBoostRegressor", "CatBoostRank
 
 
 def write(asked: Asked) -> Written:
-    """A model of CatBoost as `model.cbm`."""
+    """Write a model of CatBoost as `model.cbm`."""
     path = asked.folder / "model.cbm"
     asked.model.save_model(str(path), format="cbm")
     kind = next(parent.__name__ for parent in type(asked.model).__mro__ if parent.__name__ in _CLASSES)
@@ -21,7 +21,7 @@ def write(asked: Asked) -> Written:
 
 
 def read(saved: Saved) -> Any:
-    """The model."""
+    """Load a model of CatBoost."""
     catboost = imported("catboost")
     kind = class_of(saved, catboost, _CLASSES) or catboost.CatBoost
     return kind().load_model(blob=saved.data(), format="cbm")

@@ -1,4 +1,4 @@
-"""What the writers and readers of the flavors are given, and what they give back."""
+"""The arguments and results of the flavors' writers and readers, and the files of a model."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Content = bytes | Path
 
 @dataclass(frozen=True)
 class Asked:
-    """A model to be written: what it is, and what may be done with it.
+    """A model to be written, and the limits for that.
 
-    Large files go into `folder`, which is empty. `init` are the arguments that the model's class was called with, as
-    the user says; `limit` (bytes) and `deadline` (of `time.thread_time()`) may stop the work.
+    Large files go into `folder`, which is empty. `init` are the constructor's arguments of the model's class, where the
+    user has given them; past `limit` (bytes) or `deadline` (of `time.thread_time()`) the writer raises `OverBudget`.
     """
 
     model: Any
@@ -34,9 +34,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class Written:
-    """A model as files by name; `file` is the one to open, `details` what else its reader has to know.
+    """A written model: its files by name. `file` is the one to open, `details` are further facts for its reader.
 
-    `signature` is what the model itself tells of its inputs and outputs.
+    `signature` are inputs and outputs as the model itself describes them, None if it does not.
     """
 
     files: Mapping[str, Content]
@@ -50,9 +50,9 @@ class Written:
 
 @dataclass(frozen=True)
 class Saved:
-    """A saved model that is to be read: its files are those that were saved.
+    """A saved model to be read; the digests of its files have been checked.
 
-    `shown` names it in messages; `trust` says that its code may run; `into` is an object to be filled.
+    `shown` is its name in messages; `trust` allows its code to run; `into` is an object to load the state into.
     """
 
     files: Mapping[str, Content]
@@ -63,7 +63,7 @@ class Saved:
 
     @property
     def details(self) -> Mapping[str, Any]:
-        """What the writer left for the reader."""
+        """The `Written.details` that it was saved with."""
         found: Mapping[str, Any] = self.meta.get("details") or {}
         return found
 
@@ -86,23 +86,23 @@ class Saved:
             yield folder / self.meta["file"]
 
     def refuse_untrusted(self, why: str) -> None:
-        """Raise `UntrustedModelError` unless its code may run."""
+        """Raise `UntrustedModelError`, with the reason `why`, unless the model is trusted."""
         if not self.trust:
             raise UntrustedModelError(f"{self.shown} {why}; if you know where it comes from, pass trust=True")
 
 
 def read(content: Content) -> bytes:
-    """The bytes."""
+    """The bytes of a file of a model."""
     return content.read_bytes() if isinstance(content, Path) else content
 
 
 def size_of(content: Content) -> int:
-    """How many bytes there are."""
+    """The size of a file of a model in bytes."""
     return content.stat().st_size if isinstance(content, Path) else len(content)
 
 
 def digest_of(content: Content) -> str:
-    """The SHA-256 of the bytes."""
+    """The SHA-256 of a file of a model, in hexadecimal."""
     return file_digest(content)[0] if isinstance(content, Path) else bytes_digest(content)
 
 

@@ -24,7 +24,7 @@ _CODE = b'"__lambda__"'  # the class name under which Keras keeps a Python funct
 
 
 def write(asked: Asked) -> Written:
-    """The model with its weights, optimizer and how it was compiled. Raises what the user's own layers raise."""
+    """Write a model with its weights, optimizer and compile arguments. Raises whatever the user's layers raise."""
     path = asked.folder / FILE
     asked.model.save(path)
     with zipfile.ZipFile(path) as archive:
@@ -35,7 +35,7 @@ def write(asked: Asked) -> Written:
 
 
 def _signature(model: Any) -> dict[str, Any] | None:
-    """Inputs and outputs as a model of layers knows them; None for one that only its calls can tell."""
+    """Inputs and outputs of a model of layers; None for a subclassed model, which knows them only in calls."""
     try:
         sides = {"inputs": model.inputs, "outputs": model.outputs}
     except AttributeError:  # a subclassed model has none, nor has a Sequential one that was never built
@@ -58,7 +58,10 @@ def _surroundings() -> dict[str, Any]:
 
 
 def read(saved: Saved) -> Any:
-    """The model. `UntrustedModelError` if it holds code and is not trusted, `NotFoundError` if a class is missing."""
+    """Load a model.
+
+    `UntrustedModelError` if it contains code and is not trusted, `NotFoundError` if a class of it is missing.
+    """
     try:
         import keras
     except ImportError as error:

@@ -12,14 +12,14 @@ from autotrack.models.references import as_plain, from_plain
 
 _ESTIMATORS = ("LGBMModel", "LGBMClassifier", "LGBMRegressor", "LGBMRanker")
 
-# What an estimator of LightGBM knows of its fit besides the booster, where it is plain.
+# The attributes of a fitted estimator of LightGBM besides the booster that are kept, as far as they are plain data.
 _FITTED = (
     "_best_iteration", "_fitted_with_feature_names", "_n_classes", "_n_features", "_n_features_in", "_objective",
 )  # fmt: skip
 
 
 def write(asked: Asked) -> Written:
-    """A `Booster`, or an estimator of LightGBM, as `model.txt`: its trees up to the best iteration."""
+    """Write a `Booster`, or an estimator of LightGBM, as `model.txt`: its trees up to the best iteration."""
 
     def save(model: Any, path: str) -> None:
         getattr(model, "booster_", model).save_model(path)
@@ -28,7 +28,7 @@ def write(asked: Asked) -> Written:
 
 
 def read(saved: Saved) -> Any:
-    """The booster or estimator."""
+    """Load a booster or an estimator."""
     lightgbm = imported("lightgbm")
     booster = lightgbm.Booster(model_str=saved.data().decode())
     kind = class_of(saved, lightgbm, _ESTIMATORS)

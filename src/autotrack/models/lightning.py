@@ -15,7 +15,7 @@ from autotrack.models.references import as_plain, parameters_of, reference_to
 
 
 def write(asked: Asked) -> Written:
-    """The module's state dict and its hyperparameters. Raises as for a torch module."""
+    """Write the module's state dict and its hyperparameters; raises `InvalidValueError` as for a torch module."""
     return torch.write_by(asked, _plan_of)
 
 

@@ -1,4 +1,4 @@
-"""Loading a model again, after its bytes have been checked against their digests."""
+"""Loads saved models, after their files have been checked against the recorded digests."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _verify(files: Mapping[str, Content], meta: Mapping[str, Any], source: Any) 
 
 
 def _from_mlflow(saved: Saved) -> Any:
-    """A model as MLflow stores it: what its own flavor loads, which is what was logged."""
+    """Load a model that MLflow stored, by MLflow's own flavor for it."""
     saved.refuse_untrusted("was stored by MLflow: loading it may run code")
     try:
         from mlflow.models import Model

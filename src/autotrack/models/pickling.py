@@ -1,4 +1,4 @@
-"""Keeping a model by pickle: what works for nearly everything, and runs code when it is loaded."""
+"""Pickles models: possible for nearly every object, but loading a pickle runs code."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PROTOCOL = 5
 def pickle_bytes(model: Any, *, limit: int | None = None, deadline: float | None = None) -> tuple[bytes, str]:
     """The model as bytes that `pickle.loads` reads, and the format: "pickle" or "cloudpickle".
 
-    cloudpickle is used for what is defined in the program itself, and only if it is there. Raises `OverBudget` beyond
-    `limit` bytes or once the thread's CPU time (`time.thread_time()`) passes `deadline`, and whatever pickling the
-    model raises.
+    cloudpickle is used for objects whose classes or functions are defined in `__main__`, if it is installed. Raises
+    `OverBudget` beyond `limit` bytes or once the thread's CPU time (`time.thread_time()`) passes `deadline`,
+    and whatever pickling the model raises.
     """
     file = _Bounded(limit, deadline)
     by_value = _cloudpickle()
@@ -37,7 +37,7 @@ def pickle_bytes(model: Any, *, limit: int | None = None, deadline: float | None
 
 
 class _Bounded(io.BytesIO):
-    """Bytes in memory that refuse to grow beyond a limit or a deadline."""
+    """A buffer in memory that raises `OverBudget` past a size limit or a deadline."""
 
     def __init__(self, limit: int | None, deadline: float | None) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class _Bounded(io.BytesIO):
 
 
 def _cloudpickle() -> Any:
-    """The cloudpickle that the program has: its own, else the copy inside joblib; None without either."""
+    """The installed cloudpickle, else the copy inside joblib; None without either."""
     if "cloudpickle" not in sys.modules and "joblib" in sys.modules:
         from joblib.externals import cloudpickle as bundled
 

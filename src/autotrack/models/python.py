@@ -1,4 +1,4 @@
-"""Any Python object: as a pickle, where that is allowed."""
+"""The flavor of any Python object: a pickle, where that is allowed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def class_name(model: Any) -> str:
 
 
 def is_a(model: Any, module: str, name: str) -> bool:
-    """Whether it is an instance of a class in a module that the program has imported; imports nothing."""
+    """Whether `model` is an instance of `module.name`; False unless that module is imported. Imports nothing."""
     kind = vars(sys.modules[module]).get(name) if module in sys.modules else None
     return isinstance(kind, type) and isinstance(model, kind)
 
@@ -33,7 +33,7 @@ def instance_of(*classes: tuple[str, str]) -> Callable[[Any], bool]:
 
 
 def write(asked: Asked) -> Written:
-    """The object as a pickle; `InvalidValueError` unless pickles are allowed."""
+    """Write any object as a pickle; `InvalidValueError` unless pickles are allowed."""
     if not asked.allow_pickle:
         raise InvalidValueError(
             f"a {class_name(asked.model)} can only be kept as a pickle, which runs code when it is loaded: "
@@ -44,13 +44,13 @@ def write(asked: Asked) -> Written:
 
 
 def read(saved: Saved) -> Any:
-    """The object, if it is trusted."""
+    """Load a pickle; `UntrustedModelError` unless it is trusted."""
     saved.refuse_untrusted(f"is a pickle of a {saved.meta.get('class', 'model')}: loading it runs code")
     return pickle.Unpickler(io.BytesIO(saved.data())).load()
 
 
 FLAVOR = Flavor(
     write=write,
-    recognises=lambda model: False,  # it is what remains
+    recognises=lambda model: False,  # it has the models that no other flavor recognises
     formats={"pickle": Format(read), "cloudpickle": Format(read, needs=("cloudpickle",))},
 )

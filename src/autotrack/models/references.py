@@ -19,7 +19,7 @@ _TUPLE = "(tuple)"
 
 
 def reference_to(kind: type) -> dict[str, str]:
-    """The reference to a class."""
+    """The reference to `kind`."""
     return {"module": kind.__module__, "qualname": kind.__qualname__}
 
 
@@ -72,7 +72,7 @@ def as_plain(value: Any, what: str) -> Any:
 
 
 def from_plain(value: Any) -> Any:
-    """What `as_plain` was given."""
+    """The value that `as_plain` was called with."""
     if isinstance(value, list):
         return [from_plain(item) for item in value]
     if isinstance(value, dict):
@@ -88,7 +88,10 @@ def parameters_of(kind: type) -> list[inspect.Parameter]:
 
 
 def call_of(init: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    """The arguments `{"args": […], "kwargs": {…}}` that the user says, as plain data, if the class takes them."""
+    """The constructor's arguments `{"args": […], "kwargs": {…}}` of the user as plain data.
+
+    `InvalidValueError` if `kind` does not accept them, or one of them is no plain value.
+    """
     unknown = init.keys() - {"args", "kwargs"}
     if unknown:
         raise InvalidValueError(f"init={dict(init)!r}: use the keys 'args' (a list) and 'kwargs' (a dict)")

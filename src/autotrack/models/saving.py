@@ -1,4 +1,4 @@
-"""Turning a model into files, in the safest format that can hold it."""
+"""Saves models as files, in the safest format that can hold them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def save_model(
 ) -> SavedModel:
     """Turn `model` into files.
 
-    `flavor` ("sklearn", "torch", "keras", …, or "python" for anything else) is told from the model unless given. Of
+    `flavor` ("sklearn", "torch", "keras", …, or "python" for anything else) is recognised from the model by default. Of
     `input_example` the first five rows are kept; they also give the signature, unless there is one; a Keras model has
     its own. A model that no safe format can hold needs `allow_pickle`, because loading a pickle runs code
     (`InvalidValueError` without it).

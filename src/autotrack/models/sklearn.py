@@ -1,4 +1,4 @@
-"""scikit-learn estimators: as skops files, which load without running code, or as pickles."""
+"""The flavor of scikit-learn: estimators as skops files, which load without running code, or as pickles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILE = "model.skops"
 
 
 def write(asked: Asked) -> Written:
-    """The estimator as a skops file; as a pickle if that cannot hold it safely and pickles are allowed."""
+    """Write an estimator as a skops file, or as a pickle if skops cannot hold it safely and pickles are allowed."""
     try:
         data = skops_bytes(asked.model, limit=asked.limit, deadline=asked.deadline)
     except Unwritable as error:
@@ -44,7 +44,7 @@ def _by_skops(asked: Asked, problem: Unwritable) -> Written:
 
 
 def read(saved: Saved) -> object:
-    """The estimator, if all that it holds is harmless or trusted."""
+    """Load an estimator; `UntrustedModelError` unless all types in it are harmless or it is trusted."""
     try:
         import skops.io
     except ImportError as error:

@@ -25,7 +25,7 @@ Plan = tuple[dict[str, Any] | None, str]  # how the module is built; or None and
 
 
 def write(asked: Asked) -> Written:
-    """The module's state dict and how to build it. Raises `InvalidValueError` for a state that is not tensors alone.
+    """Write the module's state dict and how to build it; `InvalidValueError` for a state that is not only tensors.
 
     With `allow_pickle`, what this cannot bring back becomes a pickle of the whole module.
     """
@@ -33,7 +33,7 @@ def write(asked: Asked) -> Written:
 
 
 def write_by(asked: Asked, planned: Callable[[Any, Mapping[str, Any] | None], Plan]) -> Written:
-    """As `write`, with a way of its own to tell how the module is built."""
+    """Write as `write` does; `planned(module, init)` returns how the module is built."""
     module = unwrapped(asked.model)
     plan, why_not = planned(module, asked.init)
     state = module.state_dict()
@@ -56,7 +56,7 @@ def write_by(asked: Asked, planned: Callable[[Any, Mapping[str, Any] | None], Pl
 
 
 def plan_of(module: Any, init: Mapping[str, Any] | None) -> Plan:
-    """How a module like this one is built."""
+    """How a module of this class is built, from `init` where the user has given it."""
     kind = type(module)
     if init is not None:
         return {"class": reference_to(kind), **call_of(init, kind)}, ""
@@ -83,7 +83,7 @@ def unwrapped(module: Any) -> Any:
 
 
 def read(saved: Saved) -> Any:
-    """The module with its state; `saved.into` is filled instead if it is a module, or a dict for the bare state."""
+    """Build the module and load its state; a module or dict in `saved.into` receives the state instead."""
     state = _load(saved)
     if isinstance(saved.into, dict):
         saved.into.update((name, tensor.clone()) for name, tensor in state.items())

@@ -31,7 +31,7 @@ def is_set_of_parts(model: Any) -> bool:
 
 
 def write(asked: Asked) -> Written:
-    """The model's folder. `InvalidValueError` for what has no `save_pretrained` of transformers."""
+    """Write the model's folder. `InvalidValueError` for an object without transformers' `save_pretrained`."""
     parts, task = _parts(asked.model)
     model = unwrapped(parts["model"])
     details: dict[str, Any] = {"task": task, "alone": not is_set_of_parts(asked.model) and not task, "parts": {}}
@@ -88,7 +88,7 @@ def _without_adapters(model: Any, base: Any) -> dict[str, Any]:
 
 
 def read(saved: Saved) -> Any:
-    """What was saved; adapters on `saved.into` if that is a base model."""
+    """Load a model, a set of parts or a pipeline; adapters are put on `saved.into` if that is a base model."""
     try:
         import transformers
     except ImportError as error:

@@ -14,12 +14,12 @@ _ESTIMATORS = ("XGBModel", "XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFC
 
 
 def write(asked: Asked) -> Written:
-    """A `Booster`, or an estimator of XGBoost, as `model.ubj`."""
+    """Write a `Booster`, or an estimator of XGBoost, as `model.ubj`."""
     return write_native(asked, "model.ubj", _ESTIMATORS, lambda model, path: model.save_model(path))
 
 
 def read(saved: Saved) -> Any:
-    """The booster or estimator."""
+    """Load a booster or an estimator."""
     xgboost = imported("xgboost")
     kind = class_of(saved, xgboost, _ESTIMATORS)
     if kind is None:
