@@ -191,26 +191,19 @@ def _store(owner: Collector) -> Iterator[Finding]:
     if owner.settings.store is None and not owner.place.database.exists():
         yield Finding(part, "store", "ok", "not made yet; the first command that reads makes it")
         return
-    from sqlalchemy import func, select
-
     from autotrack.exceptions import AutotrackError
-    from autotrack.store.engine import open_store
-    from autotrack.store.revision import stored_revision
-    from autotrack.store.schema import runs
+    from autotrack.query.upkeep import store_state
 
     try:
-        with open_store(owner.place, owner.settings.store) as store, store.engine.connect() as connection:
-            count = connection.execute(select(func.count()).select_from(runs)).scalar() or 0
-            version = stored_revision(store.engine)
-            writable = "" if store.writable else ", cannot be written: answers come from a copy"
-            yield Finding(
-                part,
-                "store",
-                "ok" if store.writable else "note",
-                f"schema {version}, {words.counted(count, 'run')}{writable}",
-            )
+        state = store_state(owner.place, owner.settings.store)
     except AutotrackError as error:
         yield Finding(part, "store", "problem", str(error))
+        return
+    detail = f"schema {state.revision}, {words.counted(state.runs, 'run')}"
+    if state.writable:
+        yield Finding(part, "store", "ok", detail)
+    else:
+        yield Finding(part, "store", "note", f"{detail}, cannot be written: answers come from a copy")
 
 
 def _version(name: str) -> str | None:

@@ -115,25 +115,10 @@ def utc_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
 
 
-def last_seen(store: Store, records: Sequence[Record]) -> dict[str, datetime.datetime]:
-    """When the writers of running runs were last heard of, by run id, for those on other machines that fell silent."""
-    running = [record.id for record in records if record.status == "running"]
-    if not running:
-        return {}
-    from sqlalchemy import select
-
-    from autotrack.query.facets import point_in_time
-    from autotrack.store.bulk import one_of
-    from autotrack.store.schema import journals, runs
-
-    query = select(runs.c.id, journals.c.last_seen).join(journals, journals.c.id == runs.c.owner)
-    query = query.where(one_of(runs.c.id, running, store.engine.dialect.name), journals.c.state == "silent")
-    with store.engine.connect() as connection:
-        return {run: point_in_time(seen) for run, seen in connection.execute(query)}
-
-
 def _fixed(store: Store, records: Sequence[Record]) -> _Columns:
-    now, silent = utc_now(), last_seen(store, records)
+    from autotrack.query.upkeep import silent_since
+
+    now, silent = utc_now(), silent_since(store, records)
     columns: _Columns = [
         (Column("name", shortest=12, longest=32, ends=True, style="bold"), [Cell(record.name) for record in records]),
         (Column("id"), [run_id(record) for record in records]),

@@ -55,10 +55,11 @@ def show(
 def _header(store: Store, record: Record) -> None:
     from rich.text import Text
 
-    from autotrack.cli.run_table import last_seen, status, utc_now
+    from autotrack.cli.run_table import status, utc_now
+    from autotrack.query.upkeep import silent_since
 
     now = utc_now()
-    state = status(record, last_seen(store, [record]).get(record.id), now)
+    state = status(record, silent_since(store, [record]).get(record.id), now)
     name = Text(screen.visible(record.name), style="bold").append("  ")
     screen.show(name.append(state.text, state.style or "not bold").append(f"  {record.id}", "dim not bold"))
     kind = "" if record.kind == "run" else record.kind
