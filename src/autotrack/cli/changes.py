@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autotrack.cli import screen, shapes, words
+from autotrack.cli import screen, words
 from autotrack.cli.session import Json, RunArgument, RunsArgument, UsageError, reading
 from autotrack.exceptions import StoreError
 from autotrack.ids import short_id
@@ -27,9 +27,11 @@ def tag(
     """Set tags of a run, or remove them."""
     values = dict(_tag(text) for text in tags)
     with reading(wanted=[run]) as reader:
+        from autotrack.query.shapes import run_shape
+
         record = _changed(reader, run, lambda found: found.set_tags(values))
         if json:
-            screen.show_json(shapes.summary(record))
+            screen.show_json(run_shape(record))
         else:
             said = "  ".join(f"{key}={value}" for key, value in record.tags.items()) or "no tags"
             screen.show(screen.visible(f"{_called(record)}: {said}"))
@@ -45,9 +47,11 @@ def note(
     if not remark.strip():
         raise UsageError("an empty note says nothing")
     with reading(wanted=[run]) as reader:
+        from autotrack.query.shapes import whole_run_shape
+
         record = _changed(reader, run, lambda found: found.note(remark))
         if json:
-            screen.show_json(shapes.whole(record)["notes"])
+            screen.show_json(whole_run_shape(record).notes)
         else:
             screen.show(screen.visible(f"{_called(record)}: {words.counted(len(record.notes), 'note')}"))
 
@@ -59,10 +63,12 @@ def rename(
 ) -> None:
     """Give a run another name; its id stays."""
     with reading(wanted=[run]) as reader:
+        from autotrack.query.shapes import run_shape
+
         before = reader.get(run)
         record = _changed(reader, before.id, lambda found: found.rename(name))
         if json:
-            screen.show_json(shapes.summary(record))
+            screen.show_json(run_shape(record))
         else:
             screen.show(screen.visible(f"{before.name} is now {_called(record)}"))
 
@@ -131,7 +137,6 @@ def _may_record(reader: Reader) -> bool:
 
 
 def _called(record: Record) -> str:
-
     return f"{record.name} ({short_id(record.id)})"
 
 

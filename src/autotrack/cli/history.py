@@ -114,11 +114,13 @@ def _shape(series: Series) -> dict[str, Any]:
 
 
 def _show_csv(found: Sequence[Series]) -> None:
+    from autotrack.query.shapes import as_json
+
     buffer = io.StringIO()
     writer = csv_format.writer(buffer, lineterminator="\n")
     writer.writerow(("run_id", "metric", "step", "time", "value"))
     for number, row in enumerate(_rows(found)):
-        writer.writerow((*row[:3], screen.as_json(row[3]), words.plain(row[4])))
+        writer.writerow((*row[:3], as_json(row[3]), words.plain(row[4])))
         if number % _AT_ONCE == 0:
             screen.write(buffer.getvalue())
             buffer.seek(0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autotrack.cli import screen, shapes, words
+from autotrack.cli import screen, words
 from autotrack.cli.environment import environment_rows
 from autotrack.cli.history import read_series
 from autotrack.cli.session import Json, LastRunArgument, reading
@@ -37,7 +37,9 @@ def show(
     with reading("null" if json else None, wanted=[run] if run != "last" else ()) as reader:
         record = reader.get(run)
         if json:
-            screen.show_json(shapes.whole(record))
+            from autotrack.query.shapes import whole_run_shape
+
+            screen.show_json(whole_run_shape(record))
             return
         few = 1 << 60 if all else FEW
         _header(reader.store, record)
