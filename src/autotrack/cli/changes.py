@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autotrack.cli import screen, words
+from autotrack import wording
+from autotrack.cli import screen
 from autotrack.cli.session import Json, RunArgument, RunsArgument, UsageError, reading
 from autotrack.exceptions import StoreError
 from autotrack.ids import short_id
@@ -53,7 +54,7 @@ def note(
         if json:
             screen.show_json(whole_run_shape(record).notes)
         else:
-            screen.show(screen.visible(f"{_called(record)}: {words.counted(len(record.notes), 'note')}"))
+            screen.show(screen.visible(f"{_called(record)}: {wording.counted(len(record.notes), 'note')}"))
 
 
 def rename(
@@ -89,13 +90,13 @@ def delete(
         records = {record.id: record for record in map(reader.get, runs)}
         if not yes:
             table_of_runs(reader.store, records.values()).show()
-            _confirm(f"Delete {words.counted(len(records), 'run')}?")
+            _confirm(f"Delete {wording.counted(len(records), 'run')}?")
         gone = delete_runs(reader.store, list(records))
         if json:
             screen.show_json({"deleted": list(gone)})
         else:
             back = " ".join(short_id(record.id) for record in records.values())
-            screen.show(f"deleted {words.counted(len(gone), 'run')}; back with: autotrack restore {back}")
+            screen.show(f"deleted {wording.counted(len(gone), 'run')}; back with: autotrack restore {back}")
 
 
 def restore(runs: RunsArgument, json: Json = False) -> None:
@@ -112,7 +113,7 @@ def restore(runs: RunsArgument, json: Json = False) -> None:
         if json:
             screen.show_json({"restored": list(back)})
         else:
-            screen.show(f"restored {words.counted(len(back), 'run')}")
+            screen.show(f"restored {wording.counted(len(back), 'run')}")
 
 
 def _tag(text: str) -> tuple[str, str | None]:

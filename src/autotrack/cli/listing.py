@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from autotrack.cli import screen, words
+from autotrack import wording
+from autotrack.cli import screen
 from autotrack.cli.session import AllOption, ExperimentOption, FilterArgument, FilterOption, Json, UsageError, reading
 from autotrack.ids import short_id
 
@@ -92,7 +93,9 @@ def best(
             return
         at = f" at step {step}" if step is not None and record.metrics[plain].count > 1 else ""
         screen.show(
-            screen.visible(f"{plain} {words.number(value)}{at}, the {mode}imum of {words.counted(len(among), 'run')}"),
+            screen.visible(
+                f"{plain} {wording.number(value)}{at}, the {mode}imum of {wording.counted(len(among), 'run')}"
+            ),
             "",
         )
         table_of_runs(reader.store, [record]).show()
@@ -127,7 +130,8 @@ def pareto(
         else:
             table_of_runs(reader.store, front, list(senses)).show()
             screen.remark(
-                "", f"{words.counted(len(front), 'run')} of {len(among)}: each of the others is beaten by one of these"
+                "",
+                f"{wording.counted(len(front), 'run')} of {len(among)}: each of the others is beaten by one of these",
             )
 
 
@@ -146,9 +150,9 @@ def _say_none(*, filtered: bool, deleted: bool) -> None:
 
 
 def _say_more(more: int, hidden: int) -> None:
-    remarks = [f"{words.counted(more, 'more run')}: --limit 0"] if more > 0 else []
+    remarks = [f"{wording.counted(more, 'more run')}: --limit 0"] if more > 0 else []
     if screen.is_terminal():
-        remarks += [f"{words.counted(hidden, 'more column')}: widen, or --columns"] if hidden else []
+        remarks += [f"{wording.counted(hidden, 'more column')}: widen, or --columns"] if hidden else []
         screen.remark(*(["", " · ".join(remarks)] if remarks else []))
     elif remarks:
         screen.say(remarks[0])

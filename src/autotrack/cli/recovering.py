@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from autotrack.cli import screen, words
+from autotrack import wording
+from autotrack.cli import screen
 from autotrack.cli.session import Json, NothingRecorded, is_empty
 from autotrack.cli.tables import Cell, Column, Table
 
@@ -57,13 +58,13 @@ def recover(json: Json = False) -> None:
         return
     _show_journals(found)
     what = (
-        words.counted(totals["runs"], "run"),
-        words.counted(totals["events"], "event"),
-        words.counted(totals["points"], "point"),
+        wording.counted(totals["runs"], "run"),
+        wording.counted(totals["events"], "event"),
+        wording.counted(totals["points"], "point"),
     )
     screen.show("", f"taken up: {', '.join(what)}")
     if totals["damaged"]:
-        screen.show(f"skipped: {words.counted(totals['damaged'], 'damaged place')}")
+        screen.show(f"skipped: {wording.counted(totals['damaged'], 'damaged place')}")
 
 
 def _journals(place: Place) -> Iterator[_Journal]:
@@ -126,7 +127,7 @@ def _show_journals(found: Sequence[_Journal]) -> None:
         table.add(
             Cell(journal.journal[:8], "dim", exact=journal.journal),
             f"process {journal.pid} on {journal.host}" if journal.pid else "",
-            Cell(words.size(journal.bytes), exact=str(journal.bytes), number=True),
+            Cell(wording.size(journal.bytes), exact=str(journal.bytes), number=True),
             Cell(str(journal.runs), number=True),
             Cell(str(journal.damaged), "red" if journal.damaged else "", number=True),
             Cell(outcome, style),

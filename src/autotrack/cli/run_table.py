@@ -6,7 +6,8 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autotrack.cli import choosing, words
+from autotrack import wording
+from autotrack.cli import choosing
 from autotrack.cli.tables import Cell, Column, Table
 from autotrack.ids import short_id
 
@@ -86,19 +87,19 @@ def run_id(record: Record) -> Cell:
 
 def status(record: Record, seen: datetime.datetime | None, now: datetime.datetime) -> Cell:
     """The status, and when a silent run was last heard of."""
-    remark = f" (last seen {words.age(seen, now)})" if seen is not None else ""
+    remark = f" (last seen {wording.age(seen, now)})" if seen is not None else ""
     return Cell(record.status + remark, STATUS_STYLES.get(record.status, ""), exact=record.status)
 
 
 def moment(when: datetime.datetime | None, now: datetime.datetime) -> Cell:
     """A time: how long ago to a person, the local date and time to a program."""
-    return Cell(words.age(when, now), exact="" if when is None else when.astimezone().isoformat(timespec="seconds"))
+    return Cell(wording.age(when, now), exact="" if when is None else when.astimezone().isoformat(timespec="seconds"))
 
 
 def took(record: Record, *, exact: bool = False) -> Cell:
     """The duration in words or, into a pipe and if asked for, `exact`: in seconds."""
     seconds = "" if record.duration is None else f"{record.duration:.6f}"
-    return Cell(words.duration(record.duration), exact=seconds if exact else None, number=True)
+    return Cell(wording.duration(record.duration), exact=seconds if exact else None, number=True)
 
 
 def value(found: Any, *, exact: bool = False) -> Cell:
@@ -106,8 +107,8 @@ def value(found: Any, *, exact: bool = False) -> Cell:
     if found is None:
         return Cell("")
     if isinstance(found, (int, float)) and not isinstance(found, bool):
-        return Cell(words.number(found), exact=words.plain(found) if exact else None, number=True)
-    return Cell(words.plain(found))
+        return Cell(wording.number(found), exact=wording.plain(found) if exact else None, number=True)
+    return Cell(wording.plain(found))
 
 
 def utc_now() -> datetime.datetime:

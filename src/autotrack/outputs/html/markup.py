@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import islice
 
+from autotrack import wording
 from autotrack.ids import short_id
 
 COLORS = {
@@ -148,5 +149,5 @@ def run_card(name: str, run: str, word: str, experiment: str, latest: Mapping[st
         f'<div class="at-head">{span(name, "name").text}{status(word).text}'
         f'<span class="at-soft at-mono">{escape(short_id(run))}</span>{span(experiment, "soft").text}</div>'
     )
-    values = cards(card(key, f"{value:.6g}") for key, value in islice(latest.items(), _VALUES_SHOWN))
+    values = cards(card(key, wording.number(value)) for key, value in islice(latest.items(), _VALUES_SHOWN))
     return page(head + (f'<div style="margin-top:8px">{values}</div>' if latest else ""), boxed=True)

@@ -14,6 +14,7 @@ from autotrack.query.curves import Curve, curves_of
 from autotrack.query.diff import facts_of, patch_of
 from autotrack.query.downsampling import thin_out
 from autotrack.query.groups import identity
+from autotrack.roles import relevance
 
 if TYPE_CHECKING:
     from autotrack.query.records import Record, Runs
@@ -31,7 +32,6 @@ _METRICS_SHOWN = 5
 _CHARTS_SHOWN = 4
 _POINTS_AT_ONCE = 4_000_000
 _CONTEXT = {"datasets": "Data", "code": "Code", "packages": "Packages", "environment": "Environment"}
-_ROLE_ORDER = ("val", "test", "eval", "train")
 
 
 @dataclass
@@ -108,7 +108,7 @@ class Content:
     def _metrics(self, runs: Sequence[Mapping[str, Any]]) -> list[str]:
         """The metrics on the page: those of most runs first, those of the machine last."""
         counts = Counter(key for run in runs for key in run["metrics"])
-        order = sorted(counts, key=lambda key: (key.startswith("system/"), -counts[key], _role(key), key))
+        order = sorted(counts, key=lambda key: (key.startswith("system/"), -counts[key], relevance(key), key))
         if len(order) > _METRICS:
             self.notes.append(f"{_METRICS} of {len(order)} metrics are on this page.")
         return order[:_METRICS]
@@ -209,11 +209,6 @@ def _telling(params: Sequence[str], runs: Sequence[Mapping[str, Any]], metric: s
             between = sum(len(group) * (sum(group) / len(group) - mean) ** 2 for group in groups.values())
             scores[key] = between / (sum((value - mean) ** 2 for value in values) or 1.0)
     return max(scores, key=scores.__getitem__, default="")
-
-
-def _role(metric: str) -> int:
-    role = metric.partition("/")[0]
-    return _ROLE_ORDER.index(role) if role in _ROLE_ORDER else len(_ROLE_ORDER)
 
 
 def _keys(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
