@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 Verdict = Literal["ok", "note", "problem"]
 
 PACKAGES = (
-    "autotrack-ml", "sqlalchemy", "alembic", "pyarrow", "numpy", "msgspec", "lark", "wrapt", "psutil", "gitpython",
-    "obstore", "nvidia-ml-py", "typer", "rich",
+    "autotrack-ml", "sqlalchemy", "alembic", "pyarrow", "numpy", "msgspec", "lark", "markupsafe", "wrapt", "psutil",
+    "gitpython", "obstore", "nvidia-ml-py", "typer", "rich",
 )  # fmt: skip
 OPTIONAL = ("pandas", "polars", "matplotlib", "plotly", "skops")
 LEAST_FREE, LEAST_SHARE = 10 << 30, 0.05

@@ -9,10 +9,11 @@ from datetime import datetime
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup, escape
+
 from autotrack import wording
 from autotrack.ids import short_id
 from autotrack.outputs.html import markup
-from autotrack.outputs.html.markup import Html
 from autotrack.outputs.html.sparkline import LARGE, LINES, sparkline
 from autotrack.query.analysis import sense
 from autotrack.query.curves import Curve, curves_of
@@ -50,7 +51,7 @@ def runs_html(runs: Runs) -> str:
         _Column("duration", [_took(record) for record in records], number=True),
         *(_param_column(records, key) for key in params),
         *(
-            _Column(f"{key} over steps", [Html(sparkline(found)) for found in per_run])
+            _Column(f"{key} over steps", [Markup(sparkline(found)) for found in per_run])
             for key, per_run in curves.items()
         ),
         *(_metric_column(records, key) for key in metrics),
@@ -65,7 +66,7 @@ def runs_html(runs: Runs) -> str:
     )
     more = f'<div class="at-soft">… and {len(runs) - len(records)} more</div>' if len(runs) > len(records) else ""
     count = f"{len(runs)} run{'s' if len(runs) > 1 else ''}{'' if others else f' of {experiment}'}"
-    return markup.page(f'<div class="at-soft">{markup.html(count)}</div>{table}{more}')
+    return markup.page(f'<div class="at-soft">{escape(count)}</div>{table}{more}')
 
 
 def record_html(record: Record) -> str:
@@ -104,15 +105,15 @@ def _took(record: Record) -> str:
 
 
 def _head(record: Record) -> str:
-    kind = markup.span(record.kind, "chip").text if record.kind != "run" else ""
+    kind = markup.span(record.kind, "chip") if record.kind != "run" else ""
     first = (
-        f"{markup.span(record.name, 'name').text}{markup.status(record.status).text}{kind}"
-        f'<span class="at-soft at-mono">{markup.html(short_id(record.id))}</span>'
+        f"{markup.span(record.name, 'name')}{markup.status(record.status)}{kind}"
+        f'<span class="at-soft at-mono">{escape(short_id(record.id))}</span>'
     )
     when = "" if record.started is None else wording.clock(record.started)
     facts = [record.experiment, when, _took(record), _place(record), _code(record)]
-    second = " · ".join(markup.html(fact) for fact in facts if fact)
-    tags = "".join(markup.span(f"{key} {value}".strip(), "chip").text for key, value in record.tags.items())
+    second = " · ".join(escape(fact) for fact in facts if fact)
+    tags = "".join(markup.span(f"{key} {value}".strip(), "chip") for key, value in record.tags.items())
     third = f'<div class="at-head" style="margin-top:6px">{tags}</div>' if tags else ""
     return f'<div class="at-head">{first}</div><div class="at-soft">{second}</div>{third}'
 
@@ -133,8 +134,8 @@ def _failure(record: Record) -> str:
     if not record.failure_type:
         return ""
     what = f"{record.failure_type}: {record.failure_message}" if record.failure_message else record.failure_type
-    trace = markup.folded("traceback", f"<pre>{markup.html(record.traceback)}</pre>") if record.traceback else ""
-    return f'<div class="at-alarm">{markup.html(what)}{trace}</div>'
+    trace = markup.folded("traceback", f"<pre>{escape(record.traceback)}</pre>") if record.traceback else ""
+    return f'<div class="at-alarm">{escape(what)}{trace}</div>'
 
 
 def _metrics(record: Record) -> str:
@@ -178,14 +179,14 @@ def _charts(record: Record, keys: Sequence[str]) -> dict[str, str]:
 def _chart(record: Record, name: str, family: Sequence[str], drawn: str) -> str:
     values = []
     for number, key in enumerate(family):
-        role = markup.html(_role(key)) if len(family) > 1 or _role(key) else ""
+        role = escape(_role(key)) if len(family) > 1 or _role(key) else ""
         value = f"<b>{wording.number(record.metrics[key].last)}</b>"
         values.append(f'<span style="color:{LINES[number]}">{role} {value}</span>')
     steps = [step for key in family for step in (record.metrics[key].first_step, record.metrics[key].last_step)]
     known = [step for step in steps if step is not None]
     span = f"step {min(known)} – {max(known)}" if known else ""
     return (
-        f'<div class="at-card"><div>{markup.html(name)} <span class="at-soft">{span}</span></div>{drawn}'
+        f'<div class="at-card"><div>{escape(name)} <span class="at-soft">{span}</span></div>{drawn}'
         f'<div class="at-number" style="text-align:left">{" &nbsp; ".join(values)}</div></div>'
     )
 
@@ -205,7 +206,7 @@ def _params(record: Record) -> str:
 def _rest(record: Record) -> Iterator[str]:
     rows: list[Sequence[markup.Cell]]
     if record.notes:
-        yield markup.title("notes") + "".join(f"<div>{markup.html(note.text)}</div>" for note in record.notes[-5:])
+        yield markup.title("notes") + "".join(f"<div>{escape(note.text)}</div>" for note in record.notes[-5:])
     if record.child_count:
         children = [child for child, _ in zip(record.children(), range(_RUNS_SHOWN), strict=False)]
         rows = [(markup.dot(child.status), child.name, _took(child)) for child in children]
@@ -233,14 +234,14 @@ def _report(record: Record) -> str:
     parts = []
     for word, lines in ((f"{len(missing)} not captured", missing), ("about the capture", about)):
         if lines:
-            items = "".join(f"<li>{markup.html(line)}</li>" for line in lines)
+            items = "".join(f"<li>{escape(line)}</li>" for line in lines)
             parts.append(markup.folded(word, f"<ul>{items}</ul>"))
     return "".join(parts)
 
 
-def _name(record: Record) -> Html:
+def _name(record: Record) -> Markup:
     inside = f' <span class="at-soft">+{record.child_count}</span>' if record.child_count else ""
-    return Html(f"<b>{markup.html(record.name)}</b>{inside}")
+    return Markup(f"<b>{escape(record.name)}</b>{inside}")
 
 
 @dataclass(frozen=True)
