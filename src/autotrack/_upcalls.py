@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 record_html: Callable[[Any], str]  # what a notebook shows of a `Record`
 runs_html: Callable[[Any], str]  # … of `Runs`
 comparison_html: Callable[[Any], str]  # … of a `Comparison`
+groups_html: Callable[[Any], str]  # … of `Groups`
 run_card: Callable[..., str]  # … of an open `Run`: name, id, status, experiment, latest metrics
 plot_record: Callable[..., Any]  # `Record.plot`
 plot_runs: Callable[..., Any]  # `Runs.plot`

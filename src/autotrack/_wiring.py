@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def connect() -> None:
     """Fill `_upcalls`; called once, by `import autotrack`."""
     for call in (
-        record_html, runs_html, comparison_html, run_card, plot_record, plot_runs, watch, keep_output,
+        record_html, runs_html, comparison_html, groups_html, run_card, plot_record, plot_runs, watch, keep_output,
     ):  # fmt: skip
         setattr(_upcalls, call.__name__, call)
 
@@ -40,6 +40,13 @@ def comparison_html(comparison: Any) -> str:
     from autotrack.outputs.html import comparison as side_by_side
 
     return side_by_side.comparison_html(comparison)
+
+
+def groups_html(groups: Any) -> str:
+    """What a notebook shows of groups of runs."""
+    from autotrack.outputs.html import groups as in_groups
+
+    return in_groups.groups_html(groups)
 
 
 def run_card(*facts: Any) -> str:

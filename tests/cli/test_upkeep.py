@@ -93,6 +93,7 @@ def test_sync_delivers_to_the_configured_sinks(cli: Cli, tmp_path: Path, record:
 
 def test_doctor_looks_at_everything_that_recording_needs(cli: Cli, runs: Path) -> None:
     """Versions, integrations, the place, the store; all well, exit code 0."""
+    cli("runs")
     answer = cli("doctor", "--json")
     assert answer.code == 0
     found = {(finding["part"], finding["subject"]): finding for finding in answer.json["findings"]}

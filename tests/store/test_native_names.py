@@ -8,9 +8,9 @@ import pytest
 
 from autotrack.exceptions import FilterError, NotFoundError
 from autotrack.query.analysis import place_of_best
-from autotrack.query.metric_aliases import spellings
 from autotrack.query.queries import find_runs, get_record
 from autotrack.query.records import Runs
+from autotrack.roles import aliases
 
 BOTH = pytest.mark.parametrize("seed", ["sqlite", "postgresql"], indirect=True)
 
@@ -25,7 +25,7 @@ BOTH = pytest.mark.parametrize("seed", ["sqlite", "postgresql"], indirect=True)
 )  # fmt: skip
 def test_only_these_are_taken_for_others(name: str, stored: str | None) -> None:
     """A role in front, as frameworks write it; nothing else is guessed."""
-    assert spellings(name) == ((name, stored) if stored else (name,))
+    assert aliases(name) == ((name, stored) if stored else (name,))
 
 
 @pytest.fixture

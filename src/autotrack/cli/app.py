@@ -36,9 +36,9 @@ _CommandError: type[Exception] = UsageError.__mro__[1]
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Record": (run,),
     "Look": (runs, show, compare, best, pareto, history, logs),
-    "Take out": (export, report, reproduce),
+    "Export": (export, report, reproduce),
     "Change": (tag, note, rename, delete, restore),
-    "Keep house": (where, recover, sync, gc, doctor),
+    "Maintenance": (where, recover, sync, gc, doctor),
 }
 
 app = typer.Typer(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autotrack.cli import screen, shapes, words
+from autotrack import wording
+from autotrack.cli import screen
 from autotrack.cli.session import Json, RunArgument, RunsArgument, UsageError, reading
 from autotrack.exceptions import StoreError
 from autotrack.ids import short_id
@@ -27,9 +28,11 @@ def tag(
     """Set tags of a run, or remove them."""
     values = dict(_tag(text) for text in tags)
     with reading(wanted=[run]) as reader:
+        from autotrack.query.shapes import run_shape
+
         record = _changed(reader, run, lambda found: found.set_tags(values))
         if json:
-            screen.show_json(shapes.summary(record))
+            screen.show_json(run_shape(record))
         else:
             said = "  ".join(f"{key}={value}" for key, value in record.tags.items()) or "no tags"
             screen.show(screen.visible(f"{_called(record)}: {said}"))
@@ -45,11 +48,13 @@ def note(
     if not remark.strip():
         raise UsageError("an empty note says nothing")
     with reading(wanted=[run]) as reader:
+        from autotrack.query.shapes import whole_run_shape
+
         record = _changed(reader, run, lambda found: found.note(remark))
         if json:
-            screen.show_json(shapes.whole(record)["notes"])
+            screen.show_json(whole_run_shape(record).notes)
         else:
-            screen.show(screen.visible(f"{_called(record)}: {words.counted(len(record.notes), 'note')}"))
+            screen.show(screen.visible(f"{_called(record)}: {wording.counted(len(record.notes), 'note')}"))
 
 
 def rename(
@@ -59,10 +64,12 @@ def rename(
 ) -> None:
     """Give a run another name; its id stays."""
     with reading(wanted=[run]) as reader:
+        from autotrack.query.shapes import run_shape
+
         before = reader.get(run)
         record = _changed(reader, before.id, lambda found: found.rename(name))
         if json:
-            screen.show_json(shapes.summary(record))
+            screen.show_json(run_shape(record))
         else:
             screen.show(screen.visible(f"{before.name} is now {_called(record)}"))
 
@@ -83,13 +90,13 @@ def delete(
         records = {record.id: record for record in map(reader.get, runs)}
         if not yes:
             table_of_runs(reader.store, records.values()).show()
-            _confirm(f"Delete {words.counted(len(records), 'run')}?")
+            _confirm(f"Delete {wording.counted(len(records), 'run')}?")
         gone = delete_runs(reader.store, list(records))
         if json:
             screen.show_json({"deleted": list(gone)})
         else:
             back = " ".join(short_id(record.id) for record in records.values())
-            screen.show(f"deleted {words.counted(len(gone), 'run')}; back with: autotrack restore {back}")
+            screen.show(f"deleted {wording.counted(len(gone), 'run')}; back with: autotrack restore {back}")
 
 
 def restore(runs: RunsArgument, json: Json = False) -> None:
@@ -106,7 +113,7 @@ def restore(runs: RunsArgument, json: Json = False) -> None:
         if json:
             screen.show_json({"restored": list(back)})
         else:
-            screen.show(f"restored {words.counted(len(back), 'run')}")
+            screen.show(f"restored {wording.counted(len(back), 'run')}")
 
 
 def _tag(text: str) -> tuple[str, str | None]:
@@ -131,7 +138,6 @@ def _may_record(reader: Reader) -> bool:
 
 
 def _called(record: Record) -> str:
-
     return f"{record.name} ({short_id(record.id)})"
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from autotrack.roles import relevance
+
 if TYPE_CHECKING:
     from autotrack.query.records import Record
 
 ENOUGH = 6  # columns of each kind, however wide the terminal is
 _CONSIDERED = 200  # runs looked at
-_TELLING = ("test/", "val/", "eval/", "val_", "test_", "eval_", "")
-_CLOCKS = ("duration", "seconds", "time", "runtime")  # what the column of durations says already
 
 
 def telling_params(records: Sequence[Record]) -> list[str]:
@@ -35,7 +35,7 @@ def telling_metrics(records: Sequence[Record]) -> list[str]:
         for record in sample
     ]
     keys = _differing(values) or _keys(values)
-    return sorted(keys, key=lambda key: (_coverage(values, key) < 0.5, _prominence(key), -_coverage(values, key)))[
+    return sorted(keys, key=lambda key: (_coverage(values, key) < 0.5, relevance(key), -_coverage(values, key)))[
         :ENOUGH
     ]
 
@@ -60,12 +60,6 @@ def _differing(found: Sequence[Mapping[str, Any]]) -> list[str]:
 def _coverage(found: Sequence[Mapping[str, Any]], key: str) -> float:
     """The share of runs that have the key, roughly: a few without it make no difference."""
     return round(sum(key in values for values in found) / len(found), 1)
-
-
-def _prominence(key: str) -> int:
-    if key.rpartition("/")[2].rpartition("_")[2] in _CLOCKS:
-        return len(_TELLING)
-    return next(rank for rank, prefix in enumerate(_TELLING) if key.startswith(prefix))
 
 
 def _without_twins(keys: Sequence[str], found: Sequence[Mapping[str, Any]]) -> list[str]:

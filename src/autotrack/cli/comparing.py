@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autotrack.cli import screen, words
+from autotrack import wording
+from autotrack.cli import screen
 from autotrack.cli.session import RUN_HELP, Json, UsageError, complete_run, reading
 from autotrack.cli.tables import Cell, Column, Table
 from autotrack.exceptions import NotFoundError
@@ -51,7 +52,7 @@ def compare(
 
 def _last_two(runs: Sequence[Record]) -> list[Record]:
     if len(runs) < 2:
-        raise NotFoundError(f"it takes two runs to compare; there is {words.counted(len(runs), 'run')}")
+        raise NotFoundError(f"it takes two runs to compare; there is {wording.counted(len(runs), 'run')}")
     return [runs[1], runs[0]]
 
 
@@ -76,7 +77,7 @@ def _show(found: Comparison, *, everything: bool) -> None:
             table.add(name, *_cells(name, values))
     hidden = _print_in_parts(table, parts)
     if hidden:
-        screen.remark("", f"{words.counted(hidden, 'more run')}: widen")
+        screen.remark("", f"{wording.counted(hidden, 'more run')}: widen")
 
 
 def _telling(found: Comparison, section: str, rows: Mapping[str, Values]) -> Mapping[str, Values]:
@@ -107,7 +108,7 @@ def _print_in_parts(table: Table, parts: Sequence[tuple[str, int, int]]) -> int:
     screen.show(*lines[:2])
     start = 2
     for section, count, left in parts:
-        more = f"and {words.counted(left, 'default')} that not all of them have: --all" if left else ""
+        more = f"and {wording.counted(left, 'default')} that not all of them have: --all" if left else ""
         title(_TITLES.get(section, section.capitalize()), more)
         screen.show(*lines[start : start + count])
         start += count
@@ -127,8 +128,8 @@ def _said(name: str, value: Any) -> str:
     if value is ABSENT:
         return "–"
     if name == "duration" and isinstance(value, float):
-        return words.duration(value)
-    return words.number(value) if isinstance(value, float) else words.plain(value)
+        return wording.duration(value)
+    return wording.number(value) if isinstance(value, float) else wording.plain(value)
 
 
 def _show_patch(patch: str) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from autotrack.cli import screen, words
+from autotrack import wording
+from autotrack.cli import screen
 from autotrack.cli.recovering import unreadable_journals
 from autotrack.cli.session import Json
 from autotrack.cli.tables import Cell, Column, Table
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 Verdict = Literal["ok", "note", "problem"]
 
 PACKAGES = (
-    "autotrack-ml", "sqlalchemy", "alembic", "numpy", "msgspec", "lark", "packaging", "psutil", "gitpython", "obstore",
-    "nvidia-ml-py", "typer", "rich",
+    "autotrack-ml", "sqlalchemy", "alembic", "numpy", "msgspec", "lark", "markupsafe", "packaging", "psutil",
+    "gitpython", "obstore", "nvidia-ml-py", "typer", "rich",
 )  # fmt: skip
 OPTIONAL = ("pyarrow", "pandas", "polars", "matplotlib", "plotly", "skops")
 LEAST_FREE, LEAST_SHARE = 10 << 30, 0.05
@@ -56,7 +57,7 @@ def doctor(json: Json = False) -> None:
         screen.show_json({"problems": problems, "findings": [asdict(finding) for finding in findings]})
     else:
         _show(findings)
-        screen.show("", "all is well" if not problems else words.counted(problems, "problem"))
+        screen.show("", "all is well" if not problems else wording.counted(problems, "problem"))
     if problems:
         raise typer.Exit(1)
 
@@ -166,7 +167,7 @@ def _place(owner: Collector) -> Iterator[Finding]:
 def _free_disk(part: str, folder: Path) -> Finding:
     usage = shutil.disk_usage(folder)
     share = usage.free / usage.total if usage.total else 0.0
-    detail = f"{words.size(usage.free)} free of {words.size(usage.total)}"
+    detail = f"{wording.size(usage.free)} free of {wording.size(usage.total)}"
     if usage.free < LEAST_FREE or share < LEAST_SHARE:
         return Finding(part, "disk", "note", f"only {detail}; autotrack gc frees what no run needs")
     return Finding(part, "disk", "ok", detail)
@@ -180,7 +181,10 @@ def _journals(owner: Collector) -> Iterator[Finding]:
     if found:
         live = sum(journal.state().value == "live" for journal in found)
         yield Finding(
-            part, "journals", "ok", f"{words.counted(len(found), 'journal')} not taken up yet, {live} of live processes"
+            part,
+            "journals",
+            "ok",
+            f"{wording.counted(len(found), 'journal')} not taken up yet, {live} of live processes",
         )
     for name, error in unreadable_journals(owner.place):
         yield Finding(part, f"journal {name[:8]}", "problem", f"{error}: {owner.place.journals / name}")
@@ -191,26 +195,19 @@ def _store(owner: Collector) -> Iterator[Finding]:
     if owner.settings.store is None and not owner.place.database.exists():
         yield Finding(part, "store", "ok", "not made yet; the first command that reads makes it")
         return
-    from sqlalchemy import func, select
-
     from autotrack.exceptions import AutotrackError
-    from autotrack.store.engine import open_store
-    from autotrack.store.revision import stored_revision
-    from autotrack.store.schema import runs
+    from autotrack.query.upkeep import store_state
 
     try:
-        with open_store(owner.place, owner.settings.store) as store, store.engine.connect() as connection:
-            count = connection.execute(select(func.count()).select_from(runs)).scalar() or 0
-            version = stored_revision(store.engine)
-            writable = "" if store.writable else ", cannot be written: answers come from a copy"
-            yield Finding(
-                part,
-                "store",
-                "ok" if store.writable else "note",
-                f"schema {version}, {words.counted(count, 'run')}{writable}",
-            )
+        state = store_state(owner.place, owner.settings.store)
     except AutotrackError as error:
         yield Finding(part, "store", "problem", str(error))
+        return
+    detail = f"schema {state.revision}, {wording.counted(state.runs, 'run')}"
+    if state.writable:
+        yield Finding(part, "store", "ok", detail)
+    else:
+        yield Finding(part, "store", "note", f"{detail}, cannot be written: answers come from a copy")
 
 
 def _version(name: str) -> str | None:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from autotrack.cli import words
+from autotrack import wording
 from autotrack.cli.tables import Cell
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def _hardware(hardware: Mapping[str, Any]) -> Iterator[tuple[str, Cell]]:
     memory = hardware.get("memory")
     parts = [
         str(hardware.get("cpu") or ""),
-        words.counted(cores, "core") if isinstance(cores, int) else "",
-        words.size(memory) if isinstance(memory, (int, float)) else "",
+        wording.counted(cores, "core") if isinstance(cores, int) else "",
+        wording.size(memory) if isinstance(memory, (int, float)) else "",
     ]
     if any(parts):
         yield "machine", Cell(" · ".join(part for part in parts if part))

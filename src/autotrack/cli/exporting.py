@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from autotrack.cli import screen, words
+from autotrack import wording
+from autotrack.cli import screen
 from autotrack.cli.session import AllOption, ExperimentOption, FilterArgument, Json, UsageError, reading, shown_path
 
 
@@ -33,7 +34,9 @@ def export(
         if json:
             screen.show_json(asdict(done))
             return
-        what = f"{words.counted(done.runs, 'run')}, {words.counted(done.points, 'point')}, {words.size(done.bytes)}"
+        what = (
+            f"{wording.counted(done.runs, 'run')}, {wording.counted(done.points, 'point')}, {wording.size(done.bytes)}"
+        )
         screen.show(f"{done.destination if '://' in done.destination else shown_path(done.destination)}: {what}")
 
 
@@ -59,4 +62,4 @@ def report(
         if json:
             screen.show_json({"path": str(path), "runs": len(found), "bytes": size})
         else:
-            screen.show(f"{shown_path(path)}: {words.counted(len(found), 'run')}, {words.size(size)}")
+            screen.show(f"{shown_path(path)}: {wording.counted(len(found), 'run')}, {wording.size(size)}")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autotrack.cli import screen, words
+from autotrack import wording
+from autotrack.cli import screen
 from autotrack.cli.session import Json, RunsArgument, UsageError, reading
 from autotrack.cli.tables import Cell, Column, Table
 
@@ -109,11 +110,13 @@ def _shape(series: Series) -> dict[str, Any]:
 
 
 def _show_csv(found: Sequence[Series]) -> None:
+    from autotrack.query.shapes import as_json
+
     buffer = io.StringIO()
     writer = csv_format.writer(buffer, lineterminator="\n")
     writer.writerow(("run_id", "metric", "step", "time", "value"))
     for number, row in enumerate(_rows(found)):
-        writer.writerow((*row[:3], screen.as_json(row[3]), words.plain(row[4])))
+        writer.writerow((*row[:3], as_json(row[3]), wording.plain(row[4])))
         if number % _AT_ONCE == 0:
             screen.write(buffer.getvalue())
             buffer.seek(0)
@@ -129,7 +132,7 @@ def _show_all(found: Sequence[Series]) -> None:
             metric,
             Cell(str(step), number=True),
             time.astimezone().isoformat(),
-            Cell(words.plain(value), number=True),
+            Cell(wording.plain(value), number=True),
         )
     table.show()
 
@@ -145,17 +148,17 @@ def _show_some(found: Sequence[Series]) -> None:
 
     for number, series in enumerate(found):
         count = len(series.values)
-        course = words.sparkline(series.values, 40)
+        course = wording.sparkline(series.values, 40)
         title(screen.visible(f"{series.metric} of {series.run.name}  {course}"), first=not number)
         table = Table([Column("step"), Column("after"), Column("value")], indent=2)
         moments = list(series.moments())
         start = series.run.started or moments[0]
         for place in thinned(count, FEW):
-            after = words.duration(max((moments[place] - start).total_seconds(), 0.0))
+            after = wording.duration(max((moments[place] - start).total_seconds(), 0.0))
             table.add(
                 Cell(str(series.steps[place]), number=True),
                 Cell(after, number=True),
-                Cell(words.number(series.values[place]), number=True),
+                Cell(wording.number(series.values[place]), number=True),
             )
         table.show()
         if count > FEW:

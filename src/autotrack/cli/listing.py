@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from autotrack.cli import screen, shapes, words
+from autotrack import wording
+from autotrack.cli import screen
 from autotrack.cli.session import AllOption, ExperimentOption, FilterArgument, FilterOption, Json, UsageError, reading
 from autotrack.ids import short_id
 
@@ -41,6 +42,7 @@ def runs(
     names = [name.strip() for part in columns or () for name in part.split(",") if name.strip()]
     with reading("[]" if json else None) as reader:
         from autotrack.cli.run_table import table_of_columns, table_of_runs, values_of
+        from autotrack.query.shapes import run_shape
 
         found = reader.runs(filter, experiment=experiment, order_by=order_by or None, all=all, deleted=deleted)
         limit = (0 if json else SHOWN) if limit is None else limit
@@ -48,7 +50,7 @@ def runs(
         if json:
             picked = zip(*(values_of(shown, name) for name in names), strict=True)
             rows = (dict(zip(names, row, strict=True)) for row in picked)
-            screen.show_json_list(rows if names else map(shapes.summary, shown))
+            screen.show_json_list(rows if names else map(run_shape, shown))
         elif not found:
             _say_none(filtered=bool(filter or experiment), deleted=deleted)
         else:
@@ -74,6 +76,7 @@ def best(
         from autotrack.cli.run_table import table_of_runs, values_of
         from autotrack.query import analysis
         from autotrack.query.fields import AGGREGATES
+        from autotrack.query.shapes import run_shape
 
         if mode is None and analysis.sense(metric) is None:
             raise UsageError(f"the name {metric!r} does not tell which way is better: --mode max or --mode min")
@@ -86,13 +89,13 @@ def best(
         (value,) = values_of([record], f"metrics.{name}")
         step = getattr(record.metrics.get(plain), f"{mode}_step", None)
         if json:
-            screen.show_json(
-                {"metric": plain, "mode": mode, "value": value, "step": step, "run": shapes.summary(record)}
-            )
+            screen.show_json({"metric": plain, "mode": mode, "value": value, "step": step, "run": run_shape(record)})
             return
         at = f" at step {step}" if step is not None and record.metrics[plain].count > 1 else ""
         screen.show(
-            screen.visible(f"{plain} {words.number(value)}{at}, the {mode}imum of {words.counted(len(among), 'run')}"),
+            screen.visible(
+                f"{plain} {wording.number(value)}{at}, the {mode}imum of {wording.counted(len(among), 'run')}"
+            ),
             "",
         )
         table_of_runs(reader.store, [record]).show()
@@ -112,13 +115,14 @@ def pareto(
     senses = dict(_objective(text) for text in objectives)
     with reading("[]" if json else None) as reader:
         from autotrack.cli.run_table import table_of_runs, values_of
+        from autotrack.query.shapes import as_json, run_shape
 
         among = reader.runs(filter, experiment=experiment, all=all)
         front = among.pareto(senses)
         if json:
             values = {name: values_of(front, name) for name in senses}
             screen.show_json_list(
-                {**shapes.summary(record), "objectives": {name: column[row] for name, column in values.items()}}
+                {**as_json(run_shape(record)), "objectives": {name: column[row] for name, column in values.items()}}
                 for row, record in enumerate(front)
             )
         elif not front:
@@ -126,7 +130,8 @@ def pareto(
         else:
             table_of_runs(reader.store, front, list(senses)).show()
             screen.remark(
-                "", f"{words.counted(len(front), 'run')} of {len(among)}: each of the others is beaten by one of these"
+                "",
+                f"{wording.counted(len(front), 'run')} of {len(among)}: each of the others is beaten by one of these",
             )
 
 
@@ -145,9 +150,9 @@ def _say_none(*, filtered: bool, deleted: bool) -> None:
 
 
 def _say_more(more: int, hidden: int) -> None:
-    remarks = [f"{words.counted(more, 'more run')}: --limit 0"] if more > 0 else []
+    remarks = [f"{wording.counted(more, 'more run')}: --limit 0"] if more > 0 else []
     if screen.is_terminal():
-        remarks += [f"{words.counted(hidden, 'more column')}: widen, or --columns"] if hidden else []
+        remarks += [f"{wording.counted(hidden, 'more column')}: widen, or --columns"] if hidden else []
         screen.remark(*(["", " · ".join(remarks)] if remarks else []))
     elif remarks:
         screen.say(remarks[0])

@@ -1,4 +1,4 @@
-"""The command `recover`: what the journals of ended, killed and live processes held, and what became of them."""
+"""The command `recover`: folds the journals of ended, killed and live processes, and reports what became of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from autotrack.cli import screen, words
+from autotrack import wording
+from autotrack.cli import screen
 from autotrack.cli.session import Json, NothingRecorded, is_empty
 from autotrack.cli.tables import Cell, Column, Table
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class _Found:
+class _Journal:
     """A journal before the fold, and what became of it."""
 
     journal: str
@@ -32,9 +33,9 @@ class _Found:
 
 
 def recover(json: Json = False) -> None:
-    """Take up what processes left in their journals, and tell.
+    """Fold pending journals into the store, and report what was recovered.
 
-    Every command that reads does the same by itself; this one tells.
+    Every command that reads folds them, too, without a report.
     """
     from autotrack.query.reader import open_reader
     from autotrack.recording.collector import collector
@@ -57,23 +58,23 @@ def recover(json: Json = False) -> None:
         return
     _show_journals(found)
     what = (
-        words.counted(totals["runs"], "run"),
-        words.counted(totals["events"], "event"),
-        words.counted(totals["points"], "point"),
+        wording.counted(totals["runs"], "run"),
+        wording.counted(totals["events"], "event"),
+        wording.counted(totals["points"], "point"),
     )
     screen.show("", f"taken up: {', '.join(what)}")
     if totals["damaged"]:
-        screen.show(f"skipped: {words.counted(totals['damaged'], 'damaged place')}")
+        screen.show(f"skipped: {wording.counted(totals['damaged'], 'damaged place')}")
 
 
-def _journals(place: Place) -> Iterator[_Found]:
+def _journals(place: Place) -> Iterator[_Journal]:
     from autotrack.journal.reader import journals
 
     for reader in journals(place.journals):
         header = reader.header
-        yield _Found(reader.id, reader.state().value, header.host, header.pid, header.created, reader.size())
+        yield _Journal(reader.id, reader.state().value, header.host, header.pid, header.created, reader.size())
     for name, error in unreadable_journals(place):
-        yield _Found(name, "unreadable", "", 0, 0.0, 0, error=error)
+        yield _Journal(name, "unreadable", "", 0, 0.0, 0, error=error)
 
 
 def unreadable_journals(place: Place) -> Iterator[tuple[str, str]]:
@@ -92,18 +93,15 @@ def unreadable_journals(place: Place) -> Iterator[tuple[str, str]]:
             yield folder.name, "no journal, or one whose header cannot be read"
 
 
-def _complete(store: Store, place: Place, found: Sequence[_Found]) -> None:
-    from sqlalchemy import func, select
+def _complete(store: Store, place: Place, found: Sequence[_Journal]) -> None:
+    """Note what became of the journals in the fold."""
+    from autotrack.query.upkeep import folded_journals
 
-    from autotrack.store.schema import attempts, journals
-
-    with store.engine.connect() as connection:
-        for journal in found:
-            journal.deleted = journal.state != "unreadable" and not (place.journals / journal.journal).exists()
-            damaged = select(journals.c.damaged).where(journals.c.id == journal.journal)
-            journal.damaged = connection.execute(damaged).scalar() or 0
-            runs = select(func.count()).select_from(attempts).where(attempts.c.journal == journal.journal)
-            journal.runs = connection.execute(runs).scalar() or 0
+    folded = folded_journals(store, [journal.journal for journal in found])
+    for journal in found:
+        journal.deleted = journal.state != "unreadable" and not (place.journals / journal.journal).exists()
+        journal.runs = folded[journal.journal].runs
+        journal.damaged = folded[journal.journal].damaged
 
 
 _OUTCOME = {
@@ -113,7 +111,7 @@ _OUTCOME = {
 }
 
 
-def _show_journals(found: Sequence[_Found]) -> None:
+def _show_journals(found: Sequence[_Journal]) -> None:
     columns = [
         Column("journal"),
         Column("writer", shortest=10),
@@ -129,7 +127,7 @@ def _show_journals(found: Sequence[_Found]) -> None:
         table.add(
             Cell(journal.journal[:8], "dim", exact=journal.journal),
             f"process {journal.pid} on {journal.host}" if journal.pid else "",
-            Cell(words.size(journal.bytes), exact=str(journal.bytes), number=True),
+            Cell(wording.size(journal.bytes), exact=str(journal.bytes), number=True),
             Cell(str(journal.runs), number=True),
             Cell(str(journal.damaged), "red" if journal.damaged else "", number=True),
             Cell(outcome, style),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autotrack.cli import screen, words
+from autotrack import wording
+from autotrack.cli import screen
 from autotrack.cli.environment import FRAMEWORKS
 from autotrack.cli.session import Json, LastRunArgument, UsageError, reading, shown_path
 
@@ -125,12 +126,12 @@ def _code_lines(planned: Reproduction, built: Built | None) -> Iterator[str]:
     if code.patch is not None:
         yield f"git apply --index {shlex.quote(str(code.patch.path()))}"
     if code.untracked:
-        yield f"and {words.counted(len(code.untracked), 'untracked file')}: {', '.join(sorted(code.untracked)[:FEW])}"
+        yield f"and {wording.counted(len(code.untracked), 'untracked file')}: {', '.join(sorted(code.untracked)[:FEW])}"
     yield f"or all of it: autotrack reproduce {planned.run_id} --into DIR"
 
 
 def _comparison(built: Built) -> Iterator[str]:
-    yield f"the commit, and {words.counted(built.same, 'changed or untracked file')}, byte for byte"
+    yield f"the commit, and {wording.counted(built.same, 'changed or untracked file')}, byte for byte"
     yield from map(str, built.differing)
 
 
@@ -139,10 +140,10 @@ def _package_lines(planned: Reproduction, built: Built | None) -> Iterator[str]:
     if not lines:
         return
     if built is not None:
-        yield f"pip install -r {shown_path(built.requirements)}  ({words.counted(len(lines), 'package')})"
+        yield f"pip install -r {shown_path(built.requirements)}  ({wording.counted(len(lines), 'package')})"
     elif screen.is_terminal() and len(lines) > FEW:
         yield from [line for line in lines if line.partition("==")[0] in FRAMEWORKS][:FEW]
-        yield f"{words.counted(len(lines), 'package')} in all: autotrack reproduce {planned.run_id} --requirements"
+        yield f"{wording.counted(len(lines), 'package')} in all: autotrack reproduce {planned.run_id} --requirements"
     else:
         yield from lines
     lock = planned.requirements.lock

@@ -6,7 +6,8 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autotrack.cli import choosing, words
+from autotrack import wording
+from autotrack.cli import choosing
 from autotrack.cli.tables import Cell, Column, Table
 from autotrack.ids import short_id
 
@@ -86,19 +87,19 @@ def run_id(record: Record) -> Cell:
 
 def status(record: Record, seen: datetime.datetime | None, now: datetime.datetime) -> Cell:
     """The status, and when a silent run was last heard of."""
-    remark = f" (last seen {words.age(seen, now)})" if seen is not None else ""
+    remark = f" (last seen {wording.age(seen, now)})" if seen is not None else ""
     return Cell(record.status + remark, STATUS_STYLES.get(record.status, ""), exact=record.status)
 
 
 def moment(when: datetime.datetime | None, now: datetime.datetime) -> Cell:
     """A time: how long ago to a person, the local date and time to a program."""
-    return Cell(words.age(when, now), exact="" if when is None else when.astimezone().isoformat(timespec="seconds"))
+    return Cell(wording.age(when, now), exact="" if when is None else when.astimezone().isoformat(timespec="seconds"))
 
 
 def took(record: Record, *, exact: bool = False) -> Cell:
     """The duration in words or, into a pipe and if asked for, `exact`: in seconds."""
     seconds = "" if record.duration is None else f"{record.duration:.6f}"
-    return Cell(words.duration(record.duration), exact=seconds if exact else None, number=True)
+    return Cell(wording.duration(record.duration), exact=seconds if exact else None, number=True)
 
 
 def value(found: Any, *, exact: bool = False) -> Cell:
@@ -106,8 +107,8 @@ def value(found: Any, *, exact: bool = False) -> Cell:
     if found is None:
         return Cell("")
     if isinstance(found, (int, float)) and not isinstance(found, bool):
-        return Cell(words.number(found), exact=words.plain(found) if exact else None, number=True)
-    return Cell(words.plain(found))
+        return Cell(wording.number(found), exact=wording.plain(found) if exact else None, number=True)
+    return Cell(wording.plain(found))
 
 
 def utc_now() -> datetime.datetime:
@@ -115,25 +116,10 @@ def utc_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
 
 
-def last_seen(store: Store, records: Sequence[Record]) -> dict[str, datetime.datetime]:
-    """When the writers of running runs were last heard of, by run id, for those on other machines that fell silent."""
-    running = [record.id for record in records if record.status == "running"]
-    if not running:
-        return {}
-    from sqlalchemy import select
-
-    from autotrack.query.facets import point_in_time
-    from autotrack.store.bulk import one_of
-    from autotrack.store.schema import journals, runs
-
-    query = select(runs.c.id, journals.c.last_seen).join(journals, journals.c.id == runs.c.owner)
-    query = query.where(one_of(runs.c.id, running, store.engine.dialect.name), journals.c.state == "silent")
-    with store.engine.connect() as connection:
-        return {run: point_in_time(seen) for run, seen in connection.execute(query)}
-
-
 def _fixed(store: Store, records: Sequence[Record]) -> _Columns:
-    now, silent = utc_now(), last_seen(store, records)
+    from autotrack.query.upkeep import silent_since
+
+    now, silent = utc_now(), silent_since(store, records)
     columns: _Columns = [
         (Column("name", shortest=12, longest=32, ends=True, style="bold"), [Cell(record.name) for record in records]),
         (Column("id"), [run_id(record) for record in records]),

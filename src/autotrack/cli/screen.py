@@ -5,15 +5,13 @@ In a terminal there is colour, and lines fit its width. Into a pipe or file goes
 
 from __future__ import annotations
 
-import datetime
 import functools
 import json
-import math
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -98,33 +96,20 @@ def say(text: str) -> None:
 
 
 def show_json(value: Any) -> None:
-    """Write a value as JSON: two spaces of indentation, UTF-8, NaN and infinities as strings, times in UTC."""
+    """Write plain data and shapes of `query.shapes` as JSON, indented by two spaces, in UTF-8."""
+    from autotrack.query.shapes import as_json
+
     write(json.dumps(as_json(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
 def show_json_list(values: Iterator[Any]) -> None:
     """Write values as a JSON list, one per line, as they come."""
+    from autotrack.query.shapes import as_json
+
     write("[")
     for number, value in enumerate(values):
         write((",\n " if number else "\n ") + json.dumps(as_json(value), ensure_ascii=False, allow_nan=False))
     write("\n]\n")
-
-
-def as_json(value: Any) -> Any:
-    """The value in what JSON has: "NaN", "Infinity" and "-Infinity" as strings, times as ISO 8601 in UTC."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, datetime.datetime):
-        return value.astimezone(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
-    if isinstance(value, Mapping):
-        return {str(key): as_json(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [as_json(part) for part in value]
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    if hasattr(value, "item"):  # a NumPy scalar
-        return as_json(value.item())
-    raise TypeError(f"a {type(value).__name__} has no place in JSON")
 
 
 class Working:

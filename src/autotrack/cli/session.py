@@ -44,6 +44,7 @@ def reading(answer: str | None = None, *, wanted: Sequence[str] = ()) -> Iterato
     Where nothing is recorded yet, `NothingRecorded` with `answer`; `NotFoundError` if the runs `wanted` are named.
     """
     from autotrack.query.reader import open_reader
+    from autotrack.query.upkeep import has_runs
     from autotrack.recording.collector import collector
 
     owner = collector()
@@ -52,7 +53,7 @@ def reading(answer: str | None = None, *, wanted: Sequence[str] = ()) -> Iterato
     with open_reader(owner.settings, owner.place, owner.append) as reader:
         with screen.working("taking up new records") as tick:
             reader.fold(tick)
-        if not _has_runs(reader):
+        if not has_runs(reader.store):
             raise _nothing(owner.place, answer, wanted)
         yield reader
 
@@ -61,15 +62,6 @@ def _nothing(place: Place, answer: str | None, wanted: Sequence[str]) -> Excepti
     if wanted:
         return NotFoundError(f"there is no run {wanted[0]!r}: no runs yet in {place.path}")
     return NothingRecorded(place, answer)
-
-
-def _has_runs(reader: Reader) -> bool:
-    from sqlalchemy import select
-
-    from autotrack.store.schema import runs
-
-    with reader.store.engine.connect() as connection:
-        return connection.execute(select(runs.c.pk).limit(1)).first() is not None
 
 
 def say_empty(empty: NothingRecorded) -> None:
@@ -94,28 +86,18 @@ def say_empty(empty: NothingRecorded) -> None:
 
 
 def complete_run(incomplete: str) -> list[tuple[str, str]]:
-    """Ids and names that begin with what was typed, the latest first; reads the database and nothing else."""
-    import sqlite3
-
+    """Ids and names that begin with what was typed, those of the latest runs first."""
+    from autotrack.query.completion import latest_runs
     from autotrack.settings import find_place, load
 
-    database = find_place(load()).database
-    if not database.exists():
-        return []
-    query = "SELECT id, name, experiment FROM runs WHERE deleted IS NULL ORDER BY started DESC LIMIT ?"
-    try:
-        connection = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=1)
-        try:
-            rows = connection.execute(query, (COMPLETIONS,)).fetchall()
-        finally:
-            connection.close()
-    except sqlite3.Error:
-        return []
-    words = {"last": "the last run"}
-    for run, name, experiment in rows:
-        words.setdefault(name, f"{experiment} · {short_id(run)}")
-    words.update({run: f"{name} · {experiment}" for run, name, experiment in rows if incomplete})
-    return [(word, remark) for word, remark in words.items() if word.startswith(incomplete)]
+    settings = load()
+    found = latest_runs(find_place(settings), settings.store, COMPLETIONS)
+    offered = {"last": "the last run"}
+    for run in found:
+        offered.setdefault(run.name, f"{run.experiment} · {short_id(run.id)}")
+    if incomplete:
+        offered |= {run.id: f"{run.name} · {run.experiment}" for run in found}
+    return [(word, remark) for word, remark in offered.items() if word.startswith(incomplete)]
 
 
 FilterArgument = Annotated[

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autotrack.cli import screen, shapes, words
+from autotrack import wording
+from autotrack.cli import screen
 from autotrack.cli.environment import environment_rows
 from autotrack.cli.history import read_series
 from autotrack.cli.session import Json, LastRunArgument, reading
@@ -37,7 +38,9 @@ def show(
     with reading("null" if json else None, wanted=[run] if run != "last" else ()) as reader:
         record = reader.get(run)
         if json:
-            screen.show_json(shapes.whole(record))
+            from autotrack.query.shapes import whole_run_shape
+
+            screen.show_json(whole_run_shape(record))
             return
         few = 1 << 60 if all else FEW
         _header(reader.store, record)
@@ -55,26 +58,27 @@ def show(
 def _header(store: Store, record: Record) -> None:
     from rich.text import Text
 
-    from autotrack.cli.run_table import last_seen, status, utc_now
+    from autotrack.cli.run_table import status, utc_now
+    from autotrack.query.upkeep import silent_since
 
     now = utc_now()
-    state = status(record, last_seen(store, [record]).get(record.id), now)
+    state = status(record, silent_since(store, [record]).get(record.id), now)
     name = Text(screen.visible(record.name), style="bold").append("  ")
     screen.show(name.append(state.text, state.style or "not bold").append(f"  {record.id}", "dim not bold"))
     kind = "" if record.kind == "run" else record.kind
     who = "@".join(part for part in (record.user, record.host) if part)
     when = (
-        f"started {words.age(record.started, now)}"
+        f"started {wording.age(record.started, now)}"
         if screen.is_terminal()
-        else f"started {words.clock(record.started)}"
+        else f"started {wording.clock(record.started)}"
     )
     took = (
         ""
         if record.duration is None
-        else f"{'for' if record.status == 'running' else 'took'} {words.duration(record.duration)}"
+        else f"{'for' if record.status == 'running' else 'took'} {wording.duration(record.duration)}"
     )
     attempt = f"attempt {record.attempt}" if record.attempt > 1 else ""
-    deleted = f"deleted {words.age(record.deleted, now)}" if record.deleted else ""
+    deleted = f"deleted {wording.age(record.deleted, now)}" if record.deleted else ""
     code = f"exit code {record.exit_code}" if record.exit_code else ""
     parts = (record.experiment, kind, when, took, attempt, who, code, deleted)
     screen.show(Text(screen.visible(" · ".join(part for part in parts if part)), style="dim"))
@@ -107,10 +111,10 @@ def _params(record: Record, *, everything: bool) -> None:
     more = [f"{len(shown)} of {len(own):,}"] if len(own) > len(shown) else []
     for origin, word in (("default", "default"), ("config", "config value")):
         count = list(origins.values()).count(origin)
-        more += [f"and {words.counted(count, word)}"] if count else []
+        more += [f"and {wording.counted(count, word)}"] if count else []
     title("Params", "" if everything or not more else f"{', '.join(more)}: --all-params")
     styles = {"set": ""}
-    listed((key, Cell(words.plain(record.params[key]), styles.get(origins[key], "dim"))) for key in shown).show()
+    listed((key, Cell(wording.plain(record.params[key]), styles.get(origins[key], "dim"))) for key in shown).show()
 
 
 def _metrics(record: Record, *, everything: bool) -> None:
@@ -120,7 +124,7 @@ def _metrics(record: Record, *, everything: bool) -> None:
     if not record.metrics:
         return
     more = [f"{len(shown)} of {len(own)}"] if len(own) > len(shown) else []
-    more += [f"and {words.counted(system, 'system metric')}"] if system else []
+    more += [f"and {wording.counted(system, 'system metric')}"] if system else []
     title("Metrics", f"{', '.join(more)}: --all" if more else "")
     found = [record.metrics[key] for key in shown]
     columns = [
@@ -143,7 +147,7 @@ def _curves(record: Record, keys: Sequence[str]) -> dict[str, str]:
     several = [key for key in keys if record.metrics[key].count > 1]
     if not several or sum(record.metrics[key].count for key in several) > SPARK_POINTS:
         return {}
-    return {series.metric: words.sparkline(series.values) for series in read_series([record], several)}
+    return {series.metric: wording.sparkline(series.values) for series in read_series([record], several)}
 
 
 def _children(store: Store, record: Record, few: int) -> None:
@@ -201,7 +205,7 @@ def _files(record: Record, few: int) -> None:
         title("Media")
         keys = dict.fromkeys((media.key, media.kind) for media in record.media)
         rows = (
-            (key, f"{kind}, {words.counted(sum(m.key == key for m in record.media), 'time')}") for key, kind in keys
+            (key, f"{kind}, {wording.counted(sum(m.key == key for m in record.media), 'time')}") for key, kind in keys
         )
         listed(rows).show()
 
@@ -218,7 +222,7 @@ def _notes(record: Record) -> None:
         return
     title("Notes")
     for note in record.notes:
-        by = f"  ({note.user}, {words.clock(note.time)})" if note.user else f"  ({words.clock(note.time)})"
+        by = f"  ({note.user}, {wording.clock(note.time)})" if note.user else f"  ({wording.clock(note.time)})"
         lines = screen.visible(note.text).splitlines() or [""]
         screen.show(*(f"  {line}" for line in lines[:-1]), f"  {lines[-1]}{by}")
 
@@ -249,11 +253,11 @@ def _more(count: int, few: int) -> str:
 
 
 def _number(value: float) -> Cell:
-    return Cell(words.number(value), number=True)
+    return Cell(wording.number(value), number=True)
 
 
 def _size(count: int) -> Cell:
-    return Cell(words.size(count), number=True)
+    return Cell(wording.size(count), number=True)
 
 
 def _shape(meta: dict[str, object]) -> str:
@@ -262,4 +266,4 @@ def _shape(meta: dict[str, object]) -> str:
         columns = len(columns)
     if not isinstance(rows, int):
         return ""
-    return f"{rows:,} × {columns}" if isinstance(columns, int) else words.counted(rows, "row")
+    return f"{rows:,} × {columns}" if isinstance(columns, int) else wording.counted(rows, "row")

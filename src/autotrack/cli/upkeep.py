@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autotrack.cli import screen, words
+from autotrack import wording
+from autotrack.cli import screen
 from autotrack.cli.session import Json, NothingRecorded, is_empty, reading
 from autotrack.cli.tables import Cell, Column, Table, listed
 
@@ -45,7 +46,7 @@ def where(json: Json = False) -> None:
         screen.show("nothing is recorded there yet")
         return
     screen.show("")
-    rows = [(name, Cell(words.size(count), number=True)) for name, count in parts.items()]
+    rows = [(name, Cell(wording.size(count), number=True)) for name, count in parts.items()]
     table = listed(rows)
     table.show()
 
@@ -113,7 +114,7 @@ def _show_delivered(done: Sequence[Delivered]) -> None:
         elif found.busy:
             now = Cell("another process is delivering", "yellow")
         elif found.behind:
-            now = Cell(f"{words.counted(len(found.behind), 'journal')} left", "yellow")
+            now = Cell(f"{wording.counted(len(found.behind), 'journal')} left", "yellow")
         else:
             now = Cell("up to date", "green")
         table.add(found.sink, Cell(f"{found.events:,}", exact=str(found.events), number=True), now)
@@ -137,8 +138,8 @@ def gc(
         if json:
             screen.show_json({"dry_run": dry_run, **asdict(done)})
             return
-        what = f"{words.counted(done.blobs, 'file')} and {words.counted(len(done.runs), 'deleted run')}"
-        screen.show(f"{'would free' if dry_run else 'freed'} {what}, {words.size(freed)}")
+        what = f"{wording.counted(done.blobs, 'file')} and {wording.counted(len(done.runs), 'deleted run')}"
+        screen.show(f"{'would free' if dry_run else 'freed'} {what}, {wording.size(freed)}")
 
 
 def sizes(place: Place) -> dict[str, int]:

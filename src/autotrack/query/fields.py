@@ -24,8 +24,8 @@ from autotrack.query.comparisons import (
     Typed,
     Versions,
 )
-from autotrack.query.metric_aliases import spellings
 from autotrack.query.statements import duration, status
+from autotrack.roles import aliases
 from autotrack.store import schema
 
 AGGREGATES = ("last", "first", "min", "max", "count")
@@ -168,7 +168,7 @@ def _metric(name: Name, key: str, pieces: list[tuple[str, bool]], context: Conte
     else:
         key = key[: -len(aggregate) - 1]
     nan = aggregate != "count"
-    return Fact(name.text, lambda rows: Numbers(name.text, rows.c[aggregate], nan), schema.metrics, spellings(key))
+    return Fact(name.text, lambda rows: Numbers(name.text, rows.c[aggregate], nan), schema.metrics, aliases(key))
 
 
 def _tag(name: Name, key: str, pieces: list[tuple[str, bool]], context: Context) -> Field:

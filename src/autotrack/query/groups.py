@@ -6,12 +6,12 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from autotrack import _upcalls
 from autotrack.query.arrow import arrow, as_polars, pandas, polars
 from autotrack.query.columns import as_float
 
@@ -114,18 +114,16 @@ class Groups(Sequence[Group]):
         return as_polars(self.to_arrow(), "to_polars")
 
     def __repr__(self) -> str:
-        rows = self._cells()
+        rows = self.cells()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, *self._rest()])
+        return "\n".join([*lines, *self.remarks()])
 
     def _repr_html_(self) -> str:
-        head, *body = ([escape(cell) for cell in row] for row in self._cells())
-        rows = "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in body)
-        rest = "".join(f"<p>{line}</p>" for line in self._rest())
-        return f"<table><thead><tr><th>{'</th><th>'.join(head)}</th></tr></thead><tbody>{rows}</tbody></table>{rest}"
+        return _upcalls.groups_html(self)
 
-    def _cells(self) -> list[list[str]]:
+    def cells(self) -> list[list[str]]:
+        """The titles of the columns, then a row of texts for each of the first groups."""
         head = [*self.keys, "runs", *self.metrics]
         body = [
             [*map(shown, group.label), str(group.runs), *(str(group[metric]) for metric in self.metrics)]
@@ -133,7 +131,8 @@ class Groups(Sequence[Group]):
         ]
         return [head, *body]
 
-    def _rest(self) -> list[str]:
+    def remarks(self) -> list[str]:
+        """What `cells` leave out."""
         rest = len(self) - _ROWS_SHOWN
         return [f"… and {rest} more groups"] if rest > 0 else []
 

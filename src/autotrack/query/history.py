@@ -14,8 +14,9 @@ from sqlalchemy import Connection, select
 
 from autotrack.query.facets import missing
 from autotrack.query.frames import ids_of
-from autotrack.query.metric_aliases import drop_aliases, spellings
+from autotrack.query.metric_aliases import drop_aliases
 from autotrack.query.selection import Selection
+from autotrack.roles import aliases
 from autotrack.store.bulk import one_of
 from autotrack.store.chunks import decode_axis, decode_values
 from autotrack.store.schema import metric_axes, metric_values, metrics
@@ -85,7 +86,7 @@ def read_history(runs: Selection, wanted: str | Iterable[str] | None = None) -> 
 
 def _spelled(names: Sequence[str]) -> dict[str, str]:
     """The keys to look for, each with the name that was asked for; a key that is such a name stands for itself."""
-    return {key: name for name in names for key in spellings(name)} | {name: name for name in names}
+    return {key: name for name in names for key in aliases(name)} | {name: name for name in names}
 
 
 def _stored(connection: Connection, pks: Sequence[int], keys: Mapping[str, str] | None) -> dict[Series, list[Points]]:
@@ -136,7 +137,7 @@ def _single(row: Any) -> Points:
 
 def _check_known(connection: Connection, pks: Sequence[int], names: Sequence[str], found: set[str]) -> None:
     for name in names:
-        if found.isdisjoint(spellings(name)):
+        if found.isdisjoint(aliases(name)):
             statement = select(metrics.c.key).where(one_of(metrics.c.run_pk, pks, connection.dialect.name)).distinct()
             raise missing(name, connection.execute(statement).scalars())
 

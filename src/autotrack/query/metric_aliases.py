@@ -9,20 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import TypeVar
 
+from autotrack.roles import aliases
+
 _Value = TypeVar("_Value")
-
-_ROLES = {"val": "val", "eval": "val", "validation": "val", "test": "test"}
-
-
-def spellings(name: str) -> tuple[str, ...]:
-    """The keys under which the metric that people call `name` may be stored: the name itself comes first.
-
-    `val_X`, `eval_X` and `validation_X` may be `val/X`, `test_X` may be `test/X`; nothing else is guessed.
-    """
-    role, underscore, rest = name.partition("_")
-    if underscore and rest and role in _ROLES:
-        return name, f"{_ROLES[role]}/{rest}"
-    return (name,)
 
 
 def drop_aliases(found: MutableMapping[tuple[int, str], _Value], names: Mapping[str, str]) -> None:
@@ -37,7 +26,7 @@ class ByMetric(dict[str, _Value]):
 
     def _key(self, name: object) -> object:
         if isinstance(name, str):
-            return next((key for key in spellings(name) if dict.__contains__(self, key)), name)
+            return next((key for key in aliases(name) if dict.__contains__(self, key)), name)
         return name
 
     def __missing__(self, name: str) -> _Value:

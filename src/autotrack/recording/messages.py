@@ -7,12 +7,13 @@ import time
 from collections import Counter
 from contextlib import suppress
 
+from autotrack import wording
 from autotrack.ids import short_id
 from autotrack.recording.collector import Collector, is_fork, is_worker
 from autotrack.recording.ranks import is_follower
 from autotrack.recording.run import Run, last_run
+from autotrack.roles import relevance
 
-_PREFERRED = ("test/", "val/", "eval/", "val_", "train/")
 _SHOWN = {"announced": False}
 _missing: Counter[str] = Counter()
 
@@ -46,10 +47,10 @@ def closing(owner: Collector) -> None:
         more = f" · {missing} things not captured" if missing else ""
         say(f"{owner.finished_runs} runs recorded, the last one {run.name}{more} · autotrack runs")
         return
-    parts = [f"{run.name} {run.status} after {_duration(time.time() - run.started)}"]
+    parts = [f"{run.name} {run.status} after {wording.duration(time.time() - run.started)}"]
     main = main_metric(run)
     if main is not None:
-        parts.append(f"{main[0]} {main[1]:.6g}")
+        parts.append(f"{main[0]} {wording.number(main[1])}")
     if _missing[run.id]:
         parts.append(f"{_missing[run.id]} things not captured")
     say(" · ".join([*parts, f"autotrack show {short_id(run.id)}"]))
@@ -58,11 +59,7 @@ def closing(owner: Collector) -> None:
 def main_metric(run: Run) -> tuple[str, float | int] | None:
     """The metric that says most about a run: one of test, validation or training data, else the first."""
     latest = {key: value for key, value in run.latest_metrics().items() if not key.startswith("system/")}
-    for prefix in _PREFERRED:
-        for key, value in latest.items():
-            if key.startswith(prefix):
-                return key, value
-    return next(iter(latest.items()), None)
+    return min(latest.items(), key=lambda item: relevance(item[0]), default=None)
 
 
 def say(text: str) -> None:
@@ -74,11 +71,3 @@ def say(text: str) -> None:
 
 def _speaks(owner: Collector) -> bool:
     return not (owner.settings.quiet or is_fork or is_worker() or is_follower())
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

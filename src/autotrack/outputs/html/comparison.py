@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from autotrack.ids import short_id
 from autotrack.outputs.html import markup
-from autotrack.outputs.html.markup import Html
 from autotrack.query.analysis import sense
 from autotrack.query.diff import Comparison, Diff, Values, differs
 
@@ -21,21 +22,19 @@ def comparison_html(comparison: Comparison) -> str:
     runs = comparison.runs
     patch = comparison.patch if isinstance(comparison, Diff) else ""
     heads = "".join(
-        f'<th class="at-number">{markup.dot(record.status).text}{markup.html(record.name)}'
-        f'<br><span class="at-mono">{markup.html(short_id(record.id))}</span></th>'
+        f'<th class="at-number">{markup.dot(record.status)}{escape(record.name)}'
+        f'<br><span class="at-mono">{escape(short_id(record.id))}</span></th>'
         for record in runs
     )
     pair = len(runs) == 2
     blocks = []
     for section, rows in comparison.sections.items():
-        blocks.append(f'<tr class="at-section"><th colspan="{len(runs) + 1 + pair}">{markup.html(section)}</th></tr>')
+        blocks.append(f'<tr class="at-section"><th colspan="{len(runs) + 1 + pair}">{escape(section)}</th></tr>')
         for name, values in islice(rows.items(), _ROWS_SHOWN):
             weight = " at-best" if differs(values) else ""
-            cells = "".join(
-                f'<td class="at-number at-wrap{weight}">{markup.html(_cut(value))}</td>' for value in values
-            )
-            change = f"<td>{_change(section, name, values).text}</td>" if pair else ""
-            blocks.append(f"<tr><td>{markup.html(name)}</td>{cells}{change}</tr>")
+            cells = "".join(f'<td class="at-number at-wrap{weight}">{escape(_cut(value))}</td>' for value in values)
+            change = f"<td>{_change(section, name, values)}</td>" if pair else ""
+            blocks.append(f"<tr><td>{escape(name)}</td>{cells}{change}</tr>")
         if len(rows) > _ROWS_SHOWN:
             blocks.append(f'<tr><td class="at-soft">… and {len(rows) - _ROWS_SHOWN} more</td></tr>')
     if not comparison.sections:
@@ -54,13 +53,13 @@ def _cut(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
 
 
-def _change(section: str, name: str, values: Values) -> Html:
+def _change(section: str, name: str, values: Values) -> Markup:
     """How far the second of two numbers is from the first, in percent; in colour where the better one is known."""
     from autotrack.query.diff import change
 
     text = change(values).strip(" ()")
     if not text:
-        return Html("")
+        return Markup("")
     way = sense(name) if section in ("metrics", "run") else None
     if way is None:
         return markup.span(text, "soft")

@@ -7,10 +7,11 @@ strips the style, plain tables remain.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
 from itertools import islice
 
+from markupsafe import Markup, escape
+
+from autotrack import wording
 from autotrack.ids import short_id
 
 COLORS = {
@@ -60,14 +61,7 @@ max-height:24em;white-space:pre;line-height:1.4}
 """.replace("\n", "")
 
 
-@dataclass(frozen=True)
-class Html:
-    """Markup, as opposed to text, which gets escaped."""
-
-    text: str
-
-
-Cell = str | int | Html
+Cell = str | int  # text is escaped, `Markup` is not
 
 
 def page(content: str, *, boxed: bool = False) -> str:
@@ -76,25 +70,20 @@ def page(content: str, *, boxed: bool = False) -> str:
     return f'<div class="autotrack"><style>{_STYLE}</style>{inner}</div>'
 
 
-def html(cell: Cell) -> str:
-    """A cell as markup."""
-    return cell.text if isinstance(cell, Html) else escape(str(cell))
-
-
-def span(text: Cell, kind: str) -> Html:
+def span(text: Cell, kind: str) -> Markup:
     """Text of a kind that the style sheet knows."""
-    return Html(f'<span class="at-{kind}">{html(text)}</span>')
+    return Markup(f'<span class="at-{kind}">{escape(text)}</span>')
 
 
-def status(word: str) -> Html:
+def status(word: str) -> Markup:
     """The status of a run: a coloured dot and the word."""
-    return Html(f'<span class="at-status">{dot(word).text}{escape(word)}</span>')
+    return Markup(f'<span class="at-status">{dot(word)}{escape(word)}</span>')
 
 
-def dot(word: str) -> Html:
+def dot(word: str) -> Markup:
     """The colour of a status."""
     color = COLORS.get(word, QUIET)
-    return Html(f'<span class="at-dot" style="background:{color}" title="{escape(word)}"></span>')
+    return Markup(f'<span class="at-dot" style="background:{color}" title="{escape(word)}"></span>')
 
 
 def table(
@@ -105,7 +94,7 @@ def table(
 
     def line(cells: Sequence[Cell], tag: str) -> str:
         marks = (' class="at-number"' if column in right else "" for column in range(len(cells)))
-        return "".join(f"<{tag}{mark}>{html(cell)}</{tag}>" for cell, mark in zip(cells, marks, strict=True))
+        return "".join(f"<{tag}{mark}>{escape(cell)}</{tag}>" for cell, mark in zip(cells, marks, strict=True))
 
     lines = "".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
     top = f"<thead><tr>{line(head, 'th')}</tr></thead>" if head else ""
@@ -120,8 +109,8 @@ def title(text: str) -> str:
 
 def card(name: Cell, value: Cell, below: Cell = "") -> str:
     """A named value, with something below it."""
-    under = f'<div class="at-soft">{html(below)}</div>' if below else ""
-    inner = f'<div class="at-soft">{html(name)}</div><div class="at-value">{html(value)}</div>{under}'
+    under = f'<div class="at-soft">{escape(below)}</div>' if below else ""
+    inner = f'<div class="at-soft">{escape(name)}</div><div class="at-value">{escape(value)}</div>{under}'
     return f'<div class="at-card">{inner}</div>'
 
 
@@ -138,15 +127,15 @@ def folded(summary: str, content: str) -> str:
 def patch(text: str) -> str:
     """A patch, with what it adds and takes away in colours."""
     marks = {"+": "plus", "-": "minus", "@": "soft"}
-    lines = (span(line, marks[line[0]]).text if line[:1] in marks else escape(line) for line in text.splitlines())
+    lines = (span(line, marks[line[0]]) if line[:1] in marks else escape(line) for line in text.splitlines())
     return f"<pre>{chr(10).join(lines)}</pre>"
 
 
 def run_card(name: str, run: str, word: str, experiment: str, latest: Mapping[str, float | int]) -> str:
     """A run that is being written: what is known of it without reading anything back."""
     head = (
-        f'<div class="at-head">{span(name, "name").text}{status(word).text}'
-        f'<span class="at-soft at-mono">{escape(short_id(run))}</span>{span(experiment, "soft").text}</div>'
+        f'<div class="at-head">{span(name, "name")}{status(word)}'
+        f'<span class="at-soft at-mono">{escape(short_id(run))}</span>{span(experiment, "soft")}</div>'
     )
-    values = cards(card(key, f"{value:.6g}") for key, value in islice(latest.items(), _VALUES_SHOWN))
+    values = cards(card(key, wording.number(value)) for key, value in islice(latest.items(), _VALUES_SHOWN))
     return page(head + (f'<div style="margin-top:8px">{values}</div>' if latest else ""), boxed=True)

@@ -9,13 +9,16 @@ from datetime import datetime
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup, escape
+
+from autotrack import wording
 from autotrack.ids import short_id
 from autotrack.outputs.html import markup
-from autotrack.outputs.html.markup import Html
 from autotrack.outputs.html.sparkline import LARGE, LINES, sparkline
 from autotrack.query.analysis import sense
 from autotrack.query.curves import Curve, curves_of
 from autotrack.query.groups import shown
+from autotrack.roles import ROLES, is_timing, relevance, role_of, split_role
 
 if TYPE_CHECKING:
     from autotrack.query.records import Record, Runs
@@ -30,7 +33,6 @@ _SINGLES_SHOWN = 24
 _POINTS_READ = 300_000
 _CURVE = 4  # points that make a curve of its own in a table
 _LONGEST_VALUE = 60
-_ROLES = ("train", "val", "test", "eval")
 
 
 def runs_html(runs: Runs) -> str:
@@ -46,10 +48,10 @@ def runs_html(runs: Runs) -> str:
         _Column("run", [_name(record) for record in records]),
         _Column("experiment", [record.experiment for record in records]),
         _Column("started", [markup.span(_when(record.started), "soft") for record in records]),
-        _Column("duration", [show_duration(record.duration) for record in records], number=True),
+        _Column("duration", [_took(record) for record in records], number=True),
         *(_param_column(records, key) for key in params),
         *(
-            _Column(f"{key} over steps", [Html(sparkline(found)) for found in per_run])
+            _Column(f"{key} over steps", [Markup(sparkline(found)) for found in per_run])
             for key, per_run in curves.items()
         ),
         *(_metric_column(records, key) for key in metrics),
@@ -64,7 +66,7 @@ def runs_html(runs: Runs) -> str:
     )
     more = f'<div class="at-soft">… and {len(runs) - len(records)} more</div>' if len(runs) > len(records) else ""
     count = f"{len(runs)} run{'s' if len(runs) > 1 else ''}{'' if others else f' of {experiment}'}"
-    return markup.page(f'<div class="at-soft">{markup.html(count)}</div>{table}{more}')
+    return markup.page(f'<div class="at-soft">{escape(count)}</div>{table}{more}')
 
 
 def record_html(record: Record) -> str:
@@ -87,38 +89,7 @@ def shared_metrics(records: Sequence[Record]) -> list[str]:
         for key in record.metrics:
             if not key.startswith("system/"):
                 counts[key] = counts.get(key, 0) + 1
-    return sorted(counts, key=lambda key: (_is_timing(key), -counts[key], _role(key) != "test"))
-
-
-def show_time(moment: datetime | None) -> str:
-    """A time in the local zone, to the second."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
-
-
-def show_duration(seconds: float | None) -> str:
-    """Seconds, minutes or hours, as short as it makes sense."""
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
-
-
-def show_number(value: float) -> str:
-    """A number in at most six digits."""
-    return f"{value:.6g}"
-
-
-def show_size(size: int) -> str:
-    """Bytes in the unit that suits."""
-    amount = float(size)
-    for unit in ("bytes", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.3g} {unit}"
-        amount /= 1000
-    return f"{amount:.3g} GB"
+    return sorted(counts, key=lambda key: (is_timing(key), -counts[key], relevance(key)))
 
 
 def _when(moment: datetime | None) -> str:
@@ -129,16 +100,20 @@ def _when(moment: datetime | None) -> str:
     return local.strftime("%H:%M:%S" if local.date() == datetime.now().date() else "%Y-%m-%d %H:%M")
 
 
+def _took(record: Record) -> str:
+    return "" if record.duration is None else wording.duration(record.duration)
+
+
 def _head(record: Record) -> str:
-    kind = markup.span(record.kind, "chip").text if record.kind != "run" else ""
+    kind = markup.span(record.kind, "chip") if record.kind != "run" else ""
     first = (
-        f"{markup.span(record.name, 'name').text}{markup.status(record.status).text}{kind}"
-        f'<span class="at-soft at-mono">{markup.html(short_id(record.id))}</span>'
+        f"{markup.span(record.name, 'name')}{markup.status(record.status)}{kind}"
+        f'<span class="at-soft at-mono">{escape(short_id(record.id))}</span>'
     )
-    when = show_time(record.started)
-    facts = [record.experiment, when, show_duration(record.duration), _place(record), _code(record)]
-    second = " · ".join(markup.html(fact) for fact in facts if fact)
-    tags = "".join(markup.span(f"{key} {value}".strip(), "chip").text for key, value in record.tags.items())
+    when = "" if record.started is None else wording.clock(record.started)
+    facts = [record.experiment, when, _took(record), _place(record), _code(record)]
+    second = " · ".join(escape(fact) for fact in facts if fact)
+    tags = "".join(markup.span(f"{key} {value}".strip(), "chip") for key, value in record.tags.items())
     third = f'<div class="at-head" style="margin-top:6px">{tags}</div>' if tags else ""
     return f'<div class="at-head">{first}</div><div class="at-soft">{second}</div>{third}'
 
@@ -159,8 +134,8 @@ def _failure(record: Record) -> str:
     if not record.failure_type:
         return ""
     what = f"{record.failure_type}: {record.failure_message}" if record.failure_message else record.failure_type
-    trace = markup.folded("traceback", f"<pre>{markup.html(record.traceback)}</pre>") if record.traceback else ""
-    return f'<div class="at-alarm">{markup.html(what)}{trace}</div>'
+    trace = markup.folded("traceback", f"<pre>{escape(record.traceback)}</pre>") if record.traceback else ""
+    return f'<div class="at-alarm">{escape(what)}{trace}</div>'
 
 
 def _metrics(record: Record) -> str:
@@ -168,10 +143,10 @@ def _metrics(record: Record) -> str:
     curves = [key for key, found in own.items() if found.count > 1]
     single = [key for key, found in own.items() if found.count <= 1]
     charts = _charts(record, curves)
-    lone = [markup.card(key, show_number(own[key].last)) for key in sorted(single, key=_importance)[:_SINGLES_SHOWN]]
+    lone = [markup.card(key, wording.number(own[key].last)) for key in sorted(single, key=_importance)[:_SINGLES_SHOWN]]
     left = [key for key in (*sorted(single, key=_importance)[_SINGLES_SHOWN:], *curves) if key not in charts]
     rows = [
-        (key, show_number(own[key].last), show_number(own[key].min), show_number(own[key].max), own[key].count)
+        (key, wording.number(own[key].last), wording.number(own[key].min), wording.number(own[key].max), own[key].count)
         for key in left[:_ROWS_SHOWN]
     ]
     table = markup.table(["metric", "last", "min", "max", "points"], rows, numbers=(1, 2, 3, 4)) if rows else ""
@@ -204,14 +179,14 @@ def _charts(record: Record, keys: Sequence[str]) -> dict[str, str]:
 def _chart(record: Record, name: str, family: Sequence[str], drawn: str) -> str:
     values = []
     for number, key in enumerate(family):
-        role = markup.html(_role(key)) if len(family) > 1 or _role(key) else ""
-        value = f"<b>{show_number(record.metrics[key].last)}</b>"
+        role = escape(_role(key)) if len(family) > 1 or _role(key) else ""
+        value = f"<b>{wording.number(record.metrics[key].last)}</b>"
         values.append(f'<span style="color:{LINES[number]}">{role} {value}</span>')
     steps = [step for key in family for step in (record.metrics[key].first_step, record.metrics[key].last_step)]
     known = [step for step in steps if step is not None]
     span = f"step {min(known)} – {max(known)}" if known else ""
     return (
-        f'<div class="at-card"><div>{markup.html(name)} <span class="at-soft">{span}</span></div>{drawn}'
+        f'<div class="at-card"><div>{escape(name)} <span class="at-soft">{span}</span></div>{drawn}'
         f'<div class="at-number" style="text-align:left">{" &nbsp; ".join(values)}</div></div>'
     )
 
@@ -231,10 +206,10 @@ def _params(record: Record) -> str:
 def _rest(record: Record) -> Iterator[str]:
     rows: list[Sequence[markup.Cell]]
     if record.notes:
-        yield markup.title("notes") + "".join(f"<div>{markup.html(note.text)}</div>" for note in record.notes[-5:])
+        yield markup.title("notes") + "".join(f"<div>{escape(note.text)}</div>" for note in record.notes[-5:])
     if record.child_count:
         children = [child for child, _ in zip(record.children(), range(_RUNS_SHOWN), strict=False)]
-        rows = [(markup.dot(child.status), child.name, show_duration(child.duration)) for child in children]
+        rows = [(markup.dot(child.status), child.name, _took(child)) for child in children]
         yield markup.folded(f"{record.child_count} runs inside", markup.table((), rows, numbers=(2,)))
     if record.datasets:
         rows = [(data.name, data.role, _rows_of(data.meta), data.digest[:12]) for data in record.datasets]
@@ -242,11 +217,13 @@ def _rest(record: Record) -> Iterator[str]:
         yield markup.folded(f"{len(rows)} data sets", markup.table(head, rows, numbers=(2,)))
     if record.artifacts:
         files = list(record.artifacts)
-        rows = [(file.name, file.kind, show_size(file.size)) for file in files[:_ROWS_SHOWN]]
+        rows = [(file.name, file.kind, wording.size(file.size)) for file in files[:_ROWS_SHOWN]]
         yield markup.folded(f"{len(files)} files", markup.table((), rows, numbers=(2,)) + _more(files, "files"))
     system = [key for key in record.metrics if key.startswith("system/")]
     if system:
-        rows = [(key, show_number(record.metrics[key].last), show_number(record.metrics[key].max)) for key in system]
+        rows = [
+            (key, wording.number(record.metrics[key].last), wording.number(record.metrics[key].max)) for key in system
+        ]
         yield markup.folded("machine", markup.table(["", "last", "max"], rows, numbers=(1, 2)))
     yield _report(record)
 
@@ -257,14 +234,14 @@ def _report(record: Record) -> str:
     parts = []
     for word, lines in ((f"{len(missing)} not captured", missing), ("about the capture", about)):
         if lines:
-            items = "".join(f"<li>{markup.html(line)}</li>" for line in lines)
+            items = "".join(f"<li>{escape(line)}</li>" for line in lines)
             parts.append(markup.folded(word, f"<ul>{items}</ul>"))
     return "".join(parts)
 
 
-def _name(record: Record) -> Html:
+def _name(record: Record) -> Markup:
     inside = f' <span class="at-soft">+{record.child_count}</span>' if record.child_count else ""
-    return Html(f"<b>{markup.html(record.name)}</b>{inside}")
+    return Markup(f"<b>{escape(record.name)}</b>{inside}")
 
 
 @dataclass(frozen=True)
@@ -287,7 +264,7 @@ def _metric_column(records: Sequence[Record], key: str) -> _Column:
     best = _best(records, key)
     values = [record.metrics[key].last if key in record.metrics else None for record in records]
     cells: list[markup.Cell] = [
-        "" if value is None else markup.span(show_number(value), "best") if value == best else show_number(value)
+        "" if value is None else markup.span(wording.number(value), "best") if value == best else wording.number(value)
         for value in values
     ]
     return _Column(key, cells, number=True)
@@ -316,7 +293,7 @@ def _best(records: Sequence[Record], key: str) -> float | None:
 def _first_curves(runs: Runs, records: Sequence[Record], metrics: Sequence[str]) -> Mapping[str, list[list[Curve]]]:
     """Per run the curve of the first metric that has one in any of them, a validation metric before others."""
     candidates = [key for key in metrics if any(r.metrics[key].count >= _CURVE for r in records if key in r.metrics)]
-    for key in sorted(candidates, key=lambda key: (_role(key) != "val", _importance(key))):
+    for key in sorted(candidates, key=lambda key: (role_of(key) != "val", _importance(key))):
         if sum(record.metrics[key].count for record in records if key in record.metrics) <= _POINTS_READ:
             per_run: list[list[Curve]] = [[] for _ in records]
             for curve in curves_of(runs, [key])[key]:
@@ -326,22 +303,17 @@ def _first_curves(runs: Runs, records: Sequence[Record], metrics: Sequence[str])
 
 
 def _role(key: str) -> str:
-    head, slash, _ = key.partition("/")
-    return head if slash and head in _ROLES else ""
+    """The role of a key in the spelling that the key has, where a slash follows it."""
+    return key.partition("/")[0] if split_role(key)[1] == "/" else ""
 
 
 def _role_order(key: str) -> int:
-    role = _role(key)
-    return _ROLES.index(role) if role else len(_ROLES)
+    return ROLES.index(role_of(key)) if _role(key) else len(ROLES)
 
 
 def _importance(key: str) -> tuple[bool, bool, str]:
     """What says how good a model is comes before the rest, and all of that before the time it took."""
-    return _is_timing(key), sense(key) is None, key
-
-
-def _is_timing(key: str) -> bool:
-    return any(word in key for word in ("duration", "time", "latency", "seconds"))
+    return is_timing(key), sense(key) is None, key
 
 
 def _rows_of(meta: Mapping[str, Any]) -> str:

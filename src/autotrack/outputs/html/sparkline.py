@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
+from markupsafe import escape
 
 from autotrack.query.curves import Curve, Floats, with_gaps
 from autotrack.query.downsampling import thin_out

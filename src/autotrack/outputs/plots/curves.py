@@ -15,6 +15,7 @@ from autotrack.query.analysis import labels_of, sense
 from autotrack.query.columns import column
 from autotrack.query.curves import Curve, Floats, curves_of, lonely, mean_and_spread, smoothed, with_gaps
 from autotrack.query.groups import Label, shown, split
+from autotrack.roles import split_role
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,6 @@ _DOTS = 30
 _CHARTS = 12
 _VALUES = 14
 _DENSE = 500  # points beyond which a line is thinner, so that its noise stays readable
-_ROLES = ("train", "val", "valid", "validation", "test", "eval")
 
 
 def plot_runs(
@@ -256,5 +256,5 @@ def _main_metrics(names: Sequence[str]) -> list[str]:
 
 def _shared_name(metric: str) -> str:
     """The name of the chart that a metric is drawn in, the same for all roles."""
-    role, _, rest = metric.partition("/")
-    return rest if rest and role in _ROLES else metric
+    _, separator, rest = split_role(metric)
+    return rest if separator == "/" else metric

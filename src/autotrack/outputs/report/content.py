@@ -14,6 +14,8 @@ from autotrack.query.curves import Curve, curves_of
 from autotrack.query.diff import facts_of, patch_of
 from autotrack.query.downsampling import thin_out
 from autotrack.query.groups import identity
+from autotrack.query.shapes import MetricShape, run_shape
+from autotrack.roles import relevance
 
 if TYPE_CHECKING:
     from autotrack.query.records import Record, Runs
@@ -31,7 +33,6 @@ _METRICS_SHOWN = 5
 _CHARTS_SHOWN = 4
 _POINTS_AT_ONCE = 4_000_000
 _CONTEXT = {"datasets": "Data", "code": "Code", "packages": "Packages", "environment": "Environment"}
-_ROLE_ORDER = ("val", "test", "eval", "train")
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Content:
             self.progress(len(records), len(records))
 
     def _run(self, record: Record) -> dict[str, Any]:
-        facts = facts_of(record)
+        run, facts = run_shape(record), facts_of(record)
         params = {key: plain(value) for key, value in list(facts["params"].items())[:_PARAMS_PER_RUN]}
         left = len(facts["params"]) - len(params)
         if left > 0:
@@ -80,19 +81,19 @@ class Content:
         if len(patch) > _PATCH_CHARACTERS:
             patch = patch[:_PATCH_CHARACTERS] + "\n… (the rest is not on this page)"
         return {
-            "id": record.id,
-            "name": record.name,
-            "experiment": record.experiment,
-            "kind": record.kind,
-            "status": record.status,
-            "started": None if record.started is None else record.started.timestamp(),
-            "duration": record.duration,
-            "user": record.user,
-            "host": record.host,
+            "id": run.id,
+            "name": run.name,
+            "experiment": run.experiment,
+            "kind": run.kind,
+            "status": run.status,
+            "started": None if run.started is None else run.started.timestamp(),
+            "duration": run.duration,
+            "user": run.user,
+            "host": run.host,
             "params": params,
             "origins": [key for key in params if record.params.origin(key) != "set"],
-            "metrics": {key: _summary(found) for key, found in record.metrics.items()},
-            "tags": plain(record.tags),
+            "metrics": {key: _summary(found) for key, found in run.metrics.items()},
+            "tags": plain(run.tags),
             "context": {title: self._share(plain(facts[name])) for name, title in _CONTEXT.items() if facts[name]},
             "patch": self._share(patch) if patch else None,
         }
@@ -108,7 +109,7 @@ class Content:
     def _metrics(self, runs: Sequence[Mapping[str, Any]]) -> list[str]:
         """The metrics on the page: those of most runs first, those of the machine last."""
         counts = Counter(key for run in runs for key in run["metrics"])
-        order = sorted(counts, key=lambda key: (key.startswith("system/"), -counts[key], _role(key), key))
+        order = sorted(counts, key=lambda key: (key.startswith("system/"), -counts[key], relevance(key), key))
         if len(order) > _METRICS:
             self.notes.append(f"{_METRICS} of {len(order)} metrics are on this page.")
         return order[:_METRICS]
@@ -145,7 +146,7 @@ class Content:
             yield replace(curve, run=places[curve.run])
 
 
-def _summary(found: Any) -> dict[str, Any]:
+def _summary(found: MetricShape) -> dict[str, Any]:
     return {**{name: plain(getattr(found, name)) for name in ("last", "min", "max")}, "count": found.count}
 
 
@@ -165,24 +166,38 @@ def _columns(
 ) -> dict[str, Any]:
     """Which columns, charts and axes there are, and which are shown at first."""
     params = _keys(run["params"] for run in runs)
-    chosen = [key for key in params if not all(key in run["origins"] for run in runs if key in run["params"])]
     differing = [key for key in params if len({identity(run["params"].get(key)) for run in runs}) > 1]
-    first = [key for key in differing if key in chosen] or differing or chosen
+    first = _first_params(params, differing, runs)
     own = [key for key in metrics if not key.startswith("system/")]
-    lines = [key for key in own if any(curve["count"] > 1 for curve in curves[key])]
+    judge = _main(own)
     return {
-        "color": _telling(first, runs, _main(own)),
-        "params": [*differing, *(key for key in params if key not in set(differing))],
+        "color": _telling(first, runs, judge),
+        "params": _before(differing, params),
         "metrics": list(metrics),
         "tags": _keys(run["tags"] for run in runs),
-        "differing": [*first, *(key for key in differing if key not in set(first))],
+        "differing": _before(first, differing),
         "shown": [
             *(f"params.{key}" for key in first[:_PARAMS_SHOWN]),
             *(f"metrics.{key}" for key in own[:_METRICS_SHOWN]),
         ],
-        "charts": [*lines, *(key for key in own if key not in set(lines))][:_CHARTS_SHOWN],
-        "tradeoff": ["run.duration", f"metrics.{_main(own) or next(iter(metrics), '')}"],
+        "charts": _before(_with_curves(own, curves), own)[:_CHARTS_SHOWN],
+        "tradeoff": ["run.duration", f"metrics.{judge or next(iter(metrics), '')}"],
     }
+
+
+def _first_params(params: Sequence[str], differing: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    """The params that differ and that some run set itself; else those that differ, else those that were set."""
+    chosen = [key for key in params if any(key in run["params"] and key not in run["origins"] for run in runs)]
+    return [key for key in differing if key in chosen] or differing or chosen
+
+
+def _with_curves(metrics: Sequence[str], curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    return [key for key in metrics if any(curve["count"] > 1 for curve in curves[key])]
+
+
+def _before(first: Iterable[str], rest: Iterable[str]) -> list[str]:
+    """All names once, `first` before the `rest`."""
+    return list(dict.fromkeys([*first, *rest]))
 
 
 def _main(metrics: Sequence[str]) -> str | None:
@@ -209,11 +224,6 @@ def _telling(params: Sequence[str], runs: Sequence[Mapping[str, Any]], metric: s
             between = sum(len(group) * (sum(group) / len(group) - mean) ** 2 for group in groups.values())
             scores[key] = between / (sum((value - mean) ** 2 for value in values) or 1.0)
     return max(scores, key=scores.__getitem__, default="")
-
-
-def _role(metric: str) -> int:
-    role = metric.partition("/")[0]
-    return _ROLE_ORDER.index(role) if role in _ROLE_ORDER else len(_ROLE_ORDER)
 
 
 def _keys(mappings: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Values in the words of a person: durations, ages, sizes, numbers, little curves."""
+"""Values as text for people, the same wherever they are shown: durations, ages, sizes, numbers, curves of bars."""
 
 from __future__ import annotations
 

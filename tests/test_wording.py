@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 
-from autotrack.cli import words
+from autotrack import wording
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from autotrack.cli import words
 )  # fmt: skip
 def test_durations_are_humane(seconds: float | None, said: str) -> None:
     """No duration has more digits than anybody wants."""
-    assert words.duration(seconds) == said
+    assert wording.duration(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_durations_are_humane(seconds: float | None, said: str) -> None:
 def test_ages_are_humane(ago: float, said: str) -> None:
     """Recent times by their distance, others by their date."""
     now = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.timezone.utc) + datetime.timedelta(seconds=9_000_000)
-    assert words.age(now - datetime.timedelta(seconds=ago), now) == said
+    assert wording.age(now - datetime.timedelta(seconds=ago), now) == said
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_ages_are_humane(ago: float, said: str) -> None:
 )  # fmt: skip
 def test_numbers_are_short(value: float | None, said: str) -> None:
     """Five digits say enough; whole numbers are written as such; extremes keep their sense."""
-    assert words.number(value) == said
+    assert wording.number(value) == said
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def test_numbers_are_short(value: float | None, said: str) -> None:
 )
 def test_sizes_are_in_powers_of_1024(count: int, said: str) -> None:
     """Bytes become the unit in which they are a small number."""
-    assert words.size(count) == said
+    assert wording.size(count) == said
 
 
 def test_a_sparkline_follows_the_course_of_a_metric() -> None:
     """It rises and falls with the values, leaves a gap for NaN, and stays within its width."""
-    assert words.sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
-    assert words.sparkline([5, 5, 5]) == "▅▅▅"
-    assert words.sparkline([1, float("nan"), 2]) == "▁ █"
-    assert words.sparkline([1, float("inf"), 2]) == "▁██"
-    assert words.sparkline([3]) == ""
-    long = words.sparkline(range(10_000), width=20)
+    assert wording.sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
+    assert wording.sparkline([5, 5, 5]) == "▅▅▅"
+    assert wording.sparkline([1, float("nan"), 2]) == "▁ █"
+    assert wording.sparkline([1, float("inf"), 2]) == "▁██"
+    assert wording.sparkline([3]) == ""
+    long = wording.sparkline(range(10_000), width=20)
     assert (len(long), long[0], long[-1]) == (20, "▁", "█")

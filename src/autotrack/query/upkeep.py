@@ -1,0 +1,76 @@
+"""The store as a whole: how many runs it holds, its schema, and what is known of the journals folded into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from autotrack.query.facets import point_in_time
+from autotrack.store.bulk import one_of
+from autotrack.store.revision import stored_revision
+from autotrack.store.schema import attempts, journals, runs
+
+if TYPE_CHECKING:
+    from autotrack.query.records import Record
+    from autotrack.settings import Place
+    from autotrack.store.engine import Store
+
+
+@dataclass(frozen=True)
+class StoreState:
+    """The revision of a store's schema, how many runs it holds, and whether this process may change it."""
+
+    revision: str | None
+    runs: int
+    writable: bool
+
+
+@dataclass(frozen=True)
+class FoldedJournal:
+    """What the store knows of a journal: attempts of runs that were recorded in it, and damaged places skipped."""
+
+    runs: int
+    damaged: int
+
+
+def store_state(place: Place, url: str | None) -> StoreState:
+    """The state of the store at `url`, by default that of `place`; `AutotrackError` if it cannot be opened."""
+    from autotrack.store.engine import open_store
+
+    with open_store(place, url) as store, store.engine.connect() as connection:
+        count = connection.execute(select(func.count()).select_from(runs)).scalar() or 0
+        return StoreState(stored_revision(store.engine), count, store.writable)
+
+
+def has_runs(store: Store) -> bool:
+    """Whether the store holds any run, deleted ones included."""
+    with store.engine.connect() as connection:
+        return connection.execute(select(runs.c.pk).limit(1)).first() is not None
+
+
+def folded_journals(store: Store, ids: Iterable[str]) -> dict[str, FoldedJournal]:
+    """What the store knows of each of these journals, by id."""
+    with store.engine.connect() as connection:
+        found = {}
+        for journal in ids:
+            damaged = select(journals.c.damaged).where(journals.c.id == journal)
+            count = select(func.count()).select_from(attempts).where(attempts.c.journal == journal)
+            found[journal] = FoldedJournal(
+                connection.execute(count).scalar() or 0, connection.execute(damaged).scalar() or 0
+            )
+        return found
+
+
+def silent_since(store: Store, records: Sequence[Record]) -> dict[str, datetime]:
+    """By run id, when the process of a running run last wrote (UTC); only for those on other hosts that fell silent."""
+    running = [record.id for record in records if record.status == "running"]
+    if not running:
+        return {}
+    query = select(runs.c.id, journals.c.last_seen).join(journals, journals.c.id == runs.c.owner)
+    query = query.where(one_of(runs.c.id, running, store.engine.dialect.name), journals.c.state == "silent")
+    with store.engine.connect() as connection:
+        return {run: point_in_time(seen) for run, seen in connection.execute(query)}
