@@ -23,14 +23,18 @@ settings.register_profile("deep", max_examples=3000, deadline=None)
 settings.register_profile("judge", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "judge" if "CI" in os.environ else "default"))
 
+_AS_IN_A_TERMINAL = {"SIGINT": signal.default_int_handler, "SIGQUIT": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
+
 Script = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGQUIT", signal.SIG_DFL)):
+    for name, handler in _AS_IN_A_TERMINAL.items():
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:  # as in the background of a shell
             signal.signal(number, handler)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would compile the package, each anew
+    sys.dont_write_bytecode = False
     config.addinivalue_line("markers", "swallows: the test makes autotrack swallow failures on purpose")
 
 

@@ -420,6 +420,6 @@ def test_what_no_record_keeps_any_more_is_garbage(run, tmp_path, place):
     checkpoints.saved(write(tmp_path / "e1", "other weights"))
     assert {digest, blobs_module.bytes_digest(b"other weights")} <= (settled() and blobs())
     with open_store(place) as store:
-        collect_garbage(store, grace=-60.0)
+        collect_garbage(store, actor="ann", grace=-60.0)
     assert digest not in blobs()
     assert blobs_module.bytes_digest(b"other weights") in blobs()

@@ -5,43 +5,53 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from shutil import disk_usage
 
+import psutil
 import pytest
 
 import autotrack
 from autotrack.recording.lifecycle import housekeeping
 
 
-def test_a_large_journal_is_folded_beside_the_training(place: Path) -> None:
-    """Once it has grown by `background_fold`, and not again until it has grown as much again."""
-    autotrack.configure(background_fold="64K", capture={"system": False})
+@pytest.fixture
+def started() -> Callable[[], list[psutil.Process]]:
+    """The processes that this one has started since the test began, running or ended, and that nobody waited for."""
+    before = {child.pid for child in psutil.Process().children()}
+    return lambda: [child for child in psutil.Process().children() if child.pid not in before]
+
+
+def test_a_large_journal_is_folded_beside_the_training(
+    place: Path, started: Callable[[], list[psutil.Process]]
+) -> None:
+    """The heartbeat of a run sees to it once the journal has grown by `background_fold`; until then nobody folds."""
+    autotrack.configure(background_fold="128K", capture={"system": False})
     with autotrack.start_run("r") as run:
-        keeper = housekeeping.Housekeeping(run.collector)
+        run.collector.pulse()
+        assert started() == []
         for step in range(5000):
             run.log({"a": float(step)}, step=step)
-        keeper()
-        process = keeper._process
-        assert process is not None
+        run.collector.pulse()
+        (process,) = started()
         assert process.wait() == 0
-        keeper()
-        assert keeper._process is None
+        run.collector.pulse()
+        assert started() == []
         with sqlite3.connect(place / "store.db") as store:
             ((count,),) = store.execute("select count from metrics where key = 'a'")
         assert count == 5000
     assert autotrack.get_run("last").metrics["a"].count == 5000
 
 
-def test_it_can_be_switched_off(place: Path) -> None:
-    """With `background_fold=None` nobody folds until somebody reads."""
+def test_it_can_be_switched_off(place: Path, started: Callable[[], list[psutil.Process]]) -> None:
+    """With `background_fold=None` the same run is folded by nobody until somebody reads."""
     autotrack.configure(background_fold=None, capture={"system": False})
     with autotrack.start_run("r") as run:
-        keeper = housekeeping.Housekeeping(run.collector)
         for step in range(5000):
             run.log({"a": float(step)}, step=step)
-        keeper()
-        assert keeper._process is None
+        run.collector.pulse()
+        assert started() == []
     assert not (place / "store.db").exists()
 
 

@@ -21,13 +21,15 @@ LOOP = """
     import os, sys, time
     import autotrack
     import torch.distributed as dist
+    from autotrack.recording.collector import collector
 
     dist.init_process_group("gloo")
     rank = dist.get_rank()
     with autotrack.start_run("two ranks", params={"world": dist.get_world_size()}) as run:
         for step in range(5):
             run.log({"loss": 1.0 + rank}, step=step)
-        time.sleep(0.5)  # what there is to see of a rank needs a moment
+        while not (run.latest_metrics().get("system/process.memory") if rank == 0 else collector().current_journal):
+            time.sleep(0.02)  # until there is something to see of this rank
         dist.barrier()
     with autotrack.start_run("another one"):
         dist.barrier()

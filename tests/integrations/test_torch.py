@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import autotrack
+from autotrack import events
 from autotrack.recording.collector import collector
-from autotrack.testing import IntegrationTestCase
+from autotrack.testing import IntegrationTestCase, recorded_events
 from autotrack.training import ownership
 from autotrack.training.neural import loops
 
@@ -432,4 +433,10 @@ class TestTorchIntegration(IntegrationTestCase):
             return [parameter.detach().numpy().tobytes() for parameter in model.parameters()]
 
     def test_inside_an_open_run_it_is_a_part_of_it(self, tmp_path: Any) -> None:
-        """Shown above: its own runs are what `train` opens here."""
+        """A loop in a run that the user opened adds its optimizer to that run, and opens no other."""
+        with self._installed(tmp_path) as place, autotrack.start_run("mine") as run:
+            model = small_model()
+            train(model, torch.optim.SGD(model.parameters(), lr=0.1))
+        found = recorded_events(place)
+        assert {event.run for event in found} == {run.id}
+        assert any("optimizer.name" in event.values for event in found if isinstance(event, events.Params))

@@ -14,6 +14,7 @@ from autotrack.cli import screen
 from autotrack.cli.session import Json, RunArgument, RunsArgument, UsageError, reading
 from autotrack.exceptions import StoreError
 from autotrack.ids import short_id
+from autotrack.journal.host import user_name
 
 if TYPE_CHECKING:
     from autotrack.query.reader import Reader
@@ -91,7 +92,7 @@ def delete(
         if not yes:
             table_of_runs(reader.store, records.values()).show()
             _confirm(f"Delete {wording.counted(len(records), 'run')}?")
-        gone = delete_runs(reader.store, list(records))
+        gone = delete_runs(reader.store, list(records), actor=user_name())
         if json:
             screen.show_json({"deleted": list(gone)})
         else:
@@ -109,7 +110,7 @@ def restore(runs: RunsArgument, json: Json = False) -> None:
         from autotrack.store.deletion import restore_runs
 
         ids = list(dict.fromkeys(get_record(reader.store, run, deleted=True).id for run in runs))
-        back = restore_runs(reader.store, ids)
+        back = restore_runs(reader.store, ids, actor=user_name())
         if json:
             screen.show_json({"restored": list(back)})
         else:

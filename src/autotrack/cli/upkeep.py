@@ -14,6 +14,7 @@ from autotrack import wording
 from autotrack.cli import screen
 from autotrack.cli.session import Json, NothingRecorded, is_empty, reading
 from autotrack.cli.tables import Cell, Column, Table, listed
+from autotrack.journal.host import user_name
 
 if TYPE_CHECKING:
     from autotrack.settings import Place
@@ -133,7 +134,7 @@ def gc(
         from autotrack.store.gc import collect_garbage
 
         with screen.working("looking for files that no run needs"):
-            done = collect_garbage(reader.store, dry_run=dry_run)
+            done = collect_garbage(reader.store, actor=user_name(), dry_run=dry_run)
         freed = done.freed_bytes + done.database_bytes
         if json:
             screen.show_json({"dry_run": dry_run, **asdict(done)})

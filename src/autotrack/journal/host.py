@@ -12,6 +12,25 @@ SHARED = frozenset({"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "
 
 
 @functools.cache
+def user_name() -> str:
+    """The login name of the user; empty where there is none, as in a container without a passwd entry."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
+
+
+@functools.cache
+def host_name() -> str:
+    """The name of this machine."""
+    import socket
+
+    return socket.gethostname()
+
+
+@functools.cache
 def boot_id() -> str:
     """An identifier of the current boot of this machine, the same for all of its processes."""
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 from autotrack import _upcalls, events
 from autotrack.exceptions import NotFoundError, StoreError
 from autotrack.ids import short_id
+from autotrack.journal.host import user_name
 from autotrack.query.facets import (
     Attempt,
     Dataset,
@@ -234,7 +235,7 @@ class Record:
 
     def note(self, text: str) -> None:
         """Add a remark, in Markdown."""
-        note = events.Note(run=self.id, time=time.time(), text=str(text), user=_user_name())
+        note = events.Note(run=self.id, time=time.time(), text=str(text), user=user_name())
         self._append(note)
         self.notes.append(Note(note.text, note.user, point_in_time(round(note.time * 1e6))))
 
@@ -375,12 +376,3 @@ class Runs(Selection, Sequence[Record]):
                 raise NotFoundError("the run has been removed from the store since it was found")
             record = self._records[index] = Record.of(row, page, self._emit)
         return record
-
-
-def _user_name() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return ""

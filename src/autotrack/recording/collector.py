@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import getpass
 import os
-import socket
 import threading
 import time
 import weakref
@@ -18,6 +16,7 @@ from autotrack import settings as settings_module
 from autotrack._guard import add_failure_hook, forget_warnings, guarded, warn_once
 from autotrack.events import Event, Frame, Report
 from autotrack.exceptions import ConfigurationError, JournalError
+from autotrack.journal.host import host_name, user_name
 from autotrack.journal.writer import JournalWriter, RowPacker
 from autotrack.recording.background import Background
 from autotrack.recording.gpu_rows import Deferred
@@ -60,7 +59,7 @@ class Collector:
     def __init__(self, settings: Settings, place: Place) -> None:
         self.settings = settings
         self.place = place
-        self.background = Background(self._pulse)
+        self.background = Background(self.pulse)
         self.deferred = Deferred()
         self.open_runs: dict[str, OpenRun] = {}
         self.finished_runs = 0
@@ -145,7 +144,7 @@ class Collector:
         self._lock = threading.RLock()
         self._change_journal(close=False)
         self.open_runs = {}
-        self.background = Background(self._pulse)
+        self.background = Background(self.pulse)
         self.deferred = Deferred()
         self.courier = None
         self.pulses = []
@@ -194,7 +193,8 @@ class Collector:
             OSError,
         )
 
-    def _pulse(self) -> None:
+    def pulse(self) -> None:
+        """What the background thread does every few seconds: a heartbeat, and what else was asked for in `pulses`."""
         if self._journal is not None:
             self._journal.heartbeat()
             self.report_dropped()
@@ -310,21 +310,6 @@ def active() -> OpenRun | None:
             if run.thread == wanted:
                 return run
     return ambient()
-
-
-@functools.cache
-def user_name() -> str:
-    """The login name, empty where there is none."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return ""
-
-
-@functools.cache
-def host_name() -> str:
-    """The name of this machine."""
-    return socket.gethostname()
 
 
 def _sink_names(urls: tuple[str, ...]) -> list[str]:

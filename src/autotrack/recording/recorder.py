@@ -30,6 +30,7 @@ from autotrack.events import (
 )
 from autotrack.exceptions import InvalidValueError
 from autotrack.journal import blobs
+from autotrack.journal.host import user_name
 from autotrack.recording.collector import Collector, is_paused
 from autotrack.values import checked_key, flat_params, plain
 
@@ -107,8 +108,6 @@ class Recorder:
 
     def note(self, text: str) -> None:
         """Add a remark, in Markdown."""
-        from autotrack.recording.collector import user_name
-
         self.emit(Note(run=self.id, time=_now(), training=self.number, text=str(text), user=user_name()))
 
     def report(self, what: str, message: str, *, level: str = "missing", count: int = 1) -> None:

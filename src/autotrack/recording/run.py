@@ -22,8 +22,9 @@ from autotrack.events import (
     TrainingStarted,
 )
 from autotrack.exceptions import InvalidValueError
+from autotrack.journal.host import host_name, user_name
 from autotrack.recording import collector as collector_module
-from autotrack.recording.collector import Collector, collector, host_name, user_name
+from autotrack.recording.collector import Collector, collector
 from autotrack.recording.failures import describe_failure, how_it_ended
 from autotrack.recording.metrics import MetricRecorder
 from autotrack.recording.recorder import Recorder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, select, update
@@ -12,23 +11,24 @@ from autotrack.store.engine import Store
 from autotrack.store.schema import audit, now, runs
 
 
-def delete_runs(store: Store, ids: Sequence[str]) -> list[str]:
+def delete_runs(store: Store, ids: Sequence[str], *, actor: str) -> list[str]:
     """Hide the runs `ids` and all runs below them; returns the ids of those that were not hidden before.
 
-    `StoreError` if this process may not write.
+    `actor` is who did it, for the audit log. `StoreError` if this process may not write.
     """
     with store.write() as connection:
         moment = now()
         found = _visible(connection, _with_all_below(connection, ids))
         connection.execute(update(runs).where(_among(connection, found)).values(deleted=moment))
-        _note(connection, "delete", found, moment)
+        _note(connection, "delete", found, moment, actor)
     return found
 
 
-def restore_runs(store: Store, ids: Sequence[str]) -> list[str]:
+def restore_runs(store: Store, ids: Sequence[str], *, actor: str) -> list[str]:
     """Show the runs `ids` again, and the runs below them that went with them; returns the ids of all that are back.
 
-    A run below that had been deleted before stays so. `StoreError` if this process may not write.
+    A run below that had been deleted before stays so. `actor` is who did it, for the audit log. `StoreError` if this
+    process may not write.
     """
     with store.write() as connection:
         wanted = select(runs.c.deleted).where(_among(connection, ids), runs.c.deleted.is_not(None)).distinct()
@@ -37,7 +37,7 @@ def restore_runs(store: Store, ids: Sequence[str]) -> list[str]:
         hidden = select(runs.c.id, runs.c.deleted).where(_among(connection, family)).order_by(runs.c.pk)
         found = [run for run, deleted in connection.execute(hidden) if deleted in moments]
         connection.execute(update(runs).where(_among(connection, found)).values(deleted=None))
-        _note(connection, "restore", found, now())
+        _note(connection, "restore", found, now(), actor)
     return found
 
 
@@ -56,15 +56,8 @@ def _among(connection: Connection, ids: Sequence[str]) -> ColumnElement[bool]:
     return one_of(runs.c.id, ids, connection.dialect.name)
 
 
-def _note(connection: Connection, action: str, ids: Sequence[str], moment: int) -> None:
+def _note(connection: Connection, action: str, ids: Sequence[str], moment: int, actor: str) -> None:
     """Write down who did it, and when."""
-    rows = [{"time": moment, "user": _user(), "action": action, "subject": run, "detail": "{}"} for run in ids]
+    rows = [{"time": moment, "user": actor, "action": action, "subject": run, "detail": "{}"} for run in ids]
     if rows:
         connection.execute(audit.insert(), rows)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return ""

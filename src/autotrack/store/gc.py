@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sqlite3
 import time
@@ -31,12 +30,13 @@ class GcReport:
 
 
 def collect_garbage(
-    store: Store, *, dry_run: bool = False, grace: float = GRACE, journals_dir: Path | None = None
+    store: Store, *, actor: str, dry_run: bool = False, grace: float = GRACE, journals_dir: Path | None = None
 ) -> GcReport:
     """Remove deleted runs for good, and the files that nothing names any more.
 
     Journals are folded first, since they may name files. Files that came less than `grace` seconds ago stay: a
-    training puts a file in its place before it says so. `StoreError` if this process may not write.
+    training puts a file in its place before it says so. `actor` is who did it, for the audit log. `StoreError` if this
+    process may not write.
     """
     if journals_dir is not None or store.place is not None:
         fold(store, journals_dir)
@@ -55,7 +55,7 @@ def collect_garbage(
     report = GcReport(size, len(unnamed), tuple(sorted(runs.values())), _shrink(store))
     if report.blobs or report.runs:
         with store.write() as connection:
-            _write_down(connection, report)
+            _write_down(connection, report, actor)
     return report
 
 
@@ -93,7 +93,7 @@ def _shrink(store: Store) -> int:
     return int(size * free)
 
 
-def _write_down(connection: Connection, report: GcReport) -> None:
+def _write_down(connection: Connection, report: GcReport, actor: str) -> None:
     detail = json.dumps({"runs": report.runs, "blobs": report.blobs, "freed_bytes": report.freed_bytes})
-    row = {"time": schema.now(), "user": getpass.getuser(), "action": "gc", "subject": "store", "detail": detail}
+    row = {"time": schema.now(), "user": actor, "action": "gc", "subject": "store", "detail": detail}
     connection.execute(schema.audit.insert().values(row))

@@ -22,14 +22,15 @@ Recordings = Callable[..., Any]
 LATER = -60.0  # a grace period that makes every file old enough
 
 
-def test_a_file_that_nothing_names_is_freed_in_time(store: Store, here: Place) -> None:
-    """Not while the record that names it may still come; a dry run only reports the files that would go."""
+def test_a_file_that_nothing_names_is_freed_in_time(store: Store, here: Place, contents: Any) -> None:
+    """Not while the record that names it may still come; a dry run only reports; the audit log says who did it."""
     digest = blobs_module.put_bytes(here.blobs, b"x" * 100)
-    assert collect_garbage(store).blobs == 0
-    assert collect_garbage(store, dry_run=True, grace=LATER).freed_bytes == 100
+    assert collect_garbage(store, actor="ann").blobs == 0
+    assert collect_garbage(store, actor="ann", dry_run=True, grace=LATER).freed_bytes == 100
     assert store.blobs.exists(digest)
-    assert collect_garbage(store, grace=LATER).freed_bytes == 100
+    assert collect_garbage(store, actor="ann", grace=LATER).freed_bytes == 100
     assert not store.blobs.exists(digest)
+    assert [(row["user"], row["action"]) for row in contents.rows("audit")] == [("ann", "gc")]
 
 
 @pytest.mark.parametrize("put", ["bytes", "file", "store"])
@@ -49,11 +50,11 @@ def test_an_old_file_that_is_put_again_is_young_again(
     else:
         assert blobs_module.put_file(here.blobs, source) == (digest, 1)
     assert blobs_module.blob_path(here.blobs, digest).stat().st_mtime_ns >= old
-    assert collect_garbage(store).blobs == 0
+    assert collect_garbage(store, actor="ann").blobs == 0
     journal = recording()
     journal.start("r")
     journal.emit(events.Artifact, "r", name="a", digest=digest, size=1)
-    assert collect_garbage(store, grace=LATER).blobs == 0
+    assert collect_garbage(store, actor="ann", grace=LATER).blobs == 0
     assert store.blobs.read(digest) == b"x"
 
 
