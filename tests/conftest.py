@@ -14,9 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from autotrack import _guard
-from autotrack.recording import collector as collector_module
-from autotrack.recording import messages as announce_module
+from autotrack import _guard, _process
 
 # The same examples at each run where a change is judged; new ones, or many (HYPOTHESIS_PROFILE=deep), where one looks.
 settings.register_profile("deep", max_examples=3000, deadline=None)
@@ -49,32 +47,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("AUTOTRACK_ENVIRONMENT_TIMEOUT", "60")  # machines that run tests are busy
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
     monkeypatch.chdir(tmp_path)
-    _fresh()
+    _process.reset()
     yield folder
-    _fresh()
-
-
-def _fresh() -> None:
-    """What a new process starts with."""
-    from autotrack import _api
-    from autotrack.recording.lifecycle import environment_capture, start
-
-    owner = collector_module._collector
-    if owner is not None:
-        owner.background.wait(120)
-        for run in list(owner.open_runs.values()):
-            run.finish()
-        owner._change_journal(close=True)
-    for reader in _api._readers.values():
-        reader.close()
-    _api._readers.clear()
-    environment_capture.forget()
-    start._experiment.clear()
-    collector_module._collector = None
-    collector_module._code_settings.clear()
-    collector_module._stack.set(())
-    announce_module.forget()
-    _guard.forget_warnings()
+    _process.reset()
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autotrack._guard import AutotrackWarning as AutotrackWarning
+from autotrack._process import on_reset
 from autotrack.exceptions import AutotrackError as AutotrackError
 from autotrack.launch.autolog import autolog as autolog
 from autotrack.recording import collector as collector_module
@@ -181,6 +182,12 @@ def load_model(source: Any, *, trust: bool = False, into: Any = None) -> Any:
 
 
 _readers: dict[str, Reader] = {}
+
+
+@on_reset
+def _forget_readers() -> None:
+    while _readers:
+        _readers.popitem()[1].close()
 
 
 def _reader() -> Reader:

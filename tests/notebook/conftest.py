@@ -21,18 +21,10 @@ PATIENCE = 30.0
 BEGIN = """
 import sys, warnings
 warnings.simplefilter("ignore")
-if "autotrack.recording.collector" in sys.modules:
-    from autotrack import _api as _a
-    from autotrack.recording import collector as _c, notebook as _n
-    from autotrack.recording.lifecycle import environment_capture as _w
-    for _run in list(_c.collector().open_runs.values()):
-        _run.finish()
-    _a.autolog(disable=True)
-    _c._code_settings.clear()
-    _c.collector().last_runs.clear()
-    _w.forget()
-    _n.forget()
 import autotrack
+from autotrack import _process
+autotrack.autolog(disable=True)
+_process.reset()
 autotrack.configure(dir={place!r})
 """
 

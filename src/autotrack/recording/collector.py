@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotrack import settings as settings_module
 from autotrack._guard import add_failure_hook, forget_warnings, guarded, warn_once
+from autotrack._process import on_reset
 from autotrack.events import Event, Frame, Report
 from autotrack.exceptions import ConfigurationError, JournalError
 from autotrack.journal.host import host_name, user_name
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from autotrack.sinks.courier import Courier
 
 STORE_SINK = "store"
+_PATIENCE = 120.0  # seconds that the background may still take when all is given up
 
 
 class OpenRun(Protocol):
@@ -38,6 +40,7 @@ class OpenRun(Protocol):
     @property
     def is_open(self) -> bool: ...
     def report(self, what: str, message: str) -> None: ...
+    def finish(self) -> None: ...
 
 
 class Handle(Protocol):
@@ -138,6 +141,13 @@ class Collector:
             self.settings, self.place = settings, place
             if moves:
                 self._change_journal(close=True)
+
+    def end(self) -> None:
+        """Finish the open runs, in the order in which they were opened, and close the journal."""
+        self.background.wait(_PATIENCE)
+        for run in tuple(self.open_runs.values()):
+            run.finish()
+        self._change_journal(close=True)
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's journal, runs and tasks to the parent."""
@@ -246,6 +256,17 @@ def configure(changes: Mapping[str, Any]) -> None:
     if _collector is not None:
         _collector.settle(settings, settings_module.find_place(settings))
     _code_settings.update(changes)
+
+
+@on_reset
+def forget() -> None:
+    """Finish the runs of this process, close its journal, and forget what was chosen in code."""
+    global _collector
+    owner, _collector = _collector, None
+    if owner is not None:
+        owner.end()
+    _code_settings.clear()
+    _stack.set(())
 
 
 def recording_allowed(*, automatic: bool = True) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import suppress
 
 from autotrack import wording
+from autotrack._process import on_reset
 from autotrack.ids import short_id
 from autotrack.recording.collector import Collector, is_fork, is_worker
 from autotrack.recording.ranks import is_follower
@@ -26,6 +27,7 @@ def recording(run: Run) -> None:
     say(f"recording to {run.collector.place.path} · see: autotrack runs · off: AUTOTRACK=0")
 
 
+@on_reset
 def forget() -> None:
     """Start anew, as in a fresh process."""
     _SHOWN["announced"] = False

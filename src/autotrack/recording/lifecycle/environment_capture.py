@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autotrack._process import on_reset
 from autotrack.environment.entry import entry_script
 from autotrack.environment.imports import loading
 from autotrack.recording import messages, notebook, ranks
@@ -82,6 +83,7 @@ class Surroundings:
             _record(run, captured)
 
 
+@on_reset
 def forget() -> None:
     """Capture anew with the next run, as in a fresh process; stops the monitor."""
     _known.clear()

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from autotrack._process import on_reset
 from autotrack.events import RunKind
 from autotrack.exceptions import InvalidValueError, RunActiveError
 from autotrack.ids import new_run_id
@@ -17,18 +18,31 @@ from autotrack.recording.lifecycle.housekeeping import Housekeeping
 from autotrack.recording.run import NullRun, Run, active_run, last_run
 from autotrack.values import checked_key
 
-_experiment: list[str] = []
+
+class _Chosen:
+    """What was chosen in code for all runs to come."""
+
+    experiment: str | None = None
+
+
+_chosen = _Chosen()
 collector_module.ambient = job.job_run
+
+
+@on_reset
+def forget() -> None:
+    """Forget the chosen experiment."""
+    _chosen.experiment = None
 
 
 def set_experiment(name: str) -> None:
     """Name the experiment of all runs that start from now on in this process."""
-    _experiment[:] = [checked_key(name)]
+    _chosen.experiment = checked_key(name)
 
 
 def experiment_name(owner: Collector, chosen: str | None = None) -> str:
     """The experiment of a new run: chosen, set, configured, or the name of the script."""
-    return chosen or (_experiment[0] if _experiment else None) or owner.settings.experiment or names.entry_name()
+    return chosen or _chosen.experiment or owner.settings.experiment or names.entry_name()
 
 
 def start_run(

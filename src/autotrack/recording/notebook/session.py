@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from autotrack._guard import guarded
+from autotrack._process import on_reset
 from autotrack.environment.notebook import running_shell
 from autotrack.events import Failure, FinalStatus
 from autotrack.recording import collector as collector_module
@@ -187,6 +188,7 @@ def session() -> Session | None:
     return found if found is not None and found._process == os.getpid() else None
 
 
+@on_reset
 def forget() -> None:
     """Listen to no shell any more; the next run begins anew."""
     while _sessions:
