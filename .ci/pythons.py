@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 MINORS = range(10, 15)
 TESTS = ("-m", "not slow and not network", "--maxfail", "5", "-p", "no:cacheprovider")
 # What stands or falls with the version of Python: journal, store, patching, the run. All the rest is tested on one.
-CORE = ("instrument", "journal", "sinks", "store", "test_public_names.py", "test_ranks.py", "test_run.py")
+CORE = (
+    "instrument", "journal", "outputs", "query", "sinks", "store", "test_public_names.py", "recording/test_ranks.py",
+    "recording/test_run.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

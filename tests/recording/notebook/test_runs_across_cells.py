@@ -13,7 +13,7 @@ import pytest
 import autotrack
 
 if TYPE_CHECKING:
-    from tests.notebook.conftest import Notebook
+    from tests.recording.notebook.conftest import Notebook
 
 Records = Callable[..., list[Any]]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.notebook.conftest import Notebook
+    from tests.recording.notebook.conftest import Notebook
 
 Records = Callable[..., list[Any]]
 TOKEN = "ghp_" + "a1B2c3D4e5" * 4

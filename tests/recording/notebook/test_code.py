@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import autotrack
 
 if TYPE_CHECKING:
-    from tests.notebook.conftest import Notebook
+    from tests.recording.notebook.conftest import Notebook
 
 Records = Callable[..., list[Any]]
 CODE, CELL = "notebook/code.py", "notebook/cell.py"

@@ -270,5 +270,5 @@ def test_html_is_escaped(seed: Any) -> None:
         assert evil not in html
         assert "&lt;script&gt;" in html
         assert "0.5" in html
-    assert "1 h 01 min" in find_runs(seed.store)._repr_html_()
+    assert "1 h 1 min" in find_runs(seed.store)._repr_html_()
     assert "0 runs" in find_runs(seed.store, "name = nobody")._repr_html_()
