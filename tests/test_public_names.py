@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.resources
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +67,9 @@ def test_the_version_is_that_of_the_distribution():
 def test_the_package_is_marked_as_typed():
     """Type checkers of those who use autotrack see its types."""
     assert importlib.resources.files("autotrack").joinpath("py.typed").is_file()
+
+
+def test_the_types_of_every_public_name_are_checked():
+    """`tests/typing/api.py`, which the type checker reads, uses each of them."""
+    used = (Path(__file__).parent / "typing" / "api.py").read_text()
+    assert [name for name in autotrack.__all__ if f"autotrack.{name}" not in used] == []
