@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from autotrack.integrations.keras.model_facts import bytes_of, quiet
@@ -16,19 +14,18 @@ def keep_model(training: Training, model: Any) -> None:
 
     A model whose weights alone are beyond the limit is not even written.
     """
-    name = "model" if training.number <= 1 else f"model-{training.number}"
     if _is_too_big(training, bytes_of(model)):
         return
-    with tempfile.TemporaryDirectory(prefix="autotrack-") as folder:
+    with training.model_folder() as folder:
         try:
             with quiet():
                 saved = save_model(
-                    model, flavor="keras", origin={"run": training.id, "training": training.number}, folder=Path(folder)
+                    model, flavor="keras", origin={"run": training.id, "training": training.number}, folder=folder
                 )
         except Exception as error:  # noqa: BLE001 - saving asks the user's own layers for their configs
             training.report("model", f"not kept: {type(error).__name__}: {error}")
             return
-        training.record_model(name, saved.flavor, saved.files, saved.meta)
+        training.record_model(training.model_name, saved.flavor, saved.files, saved.meta)
 
 
 def _is_too_big(training: Training, size: int) -> bool:

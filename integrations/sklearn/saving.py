@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Mapping
 from typing import Any
 
-from autotrack.models.files import size_of
 from autotrack.models.saving import save_model
 from autotrack.models.skops_file import OverBudget
 from autotrack.recording.lifecycle.trainings import Training
-from autotrack.recording.run import Run
 
 _DEPTH = 4
-
-_kept: weakref.WeakKeyDictionary[Run, int] = weakref.WeakKeyDictionary()
 
 
 def keep_model(
@@ -28,11 +23,7 @@ def keep_model(
     with_example: bool,
 ) -> None:
     """Save the model with the training; what is too big or takes too long is named in the capture report."""
-    settings = training.collector.settings
-    kept = _kept.get(training.run, 0)
-    room = settings.models_per_run_limit
-    limits = [limit for limit in (settings.model_limit, None if room is None else room - kept) if limit is not None]
-    limit = min(limits, default=None)
+    limit = training.room_for_models()
     size = array_bytes(estimator)
     if limit is not None and size > limit:
         training.report(
@@ -47,9 +38,7 @@ def keep_model(
     except OverBudget as reason:
         training.report("model", f"not kept: {reason}; log_model(…) keeps it whatever it takes")
         return
-    _kept[training.run] = kept + sum(map(size_of, saved.files.values()))
-    name = "model" if training.number <= 1 else f"model-{training.number}"
-    training.record_model(name, saved.flavor, saved.files, saved.meta)
+    training.record_model(training.model_name, saved.flavor, saved.files, saved.meta)
     if saved.meta["no_input_example"] and with_example:
         training.report("input example", f"not kept: {saved.meta['no_input_example']}")
     if saved.meta["runs_code"]:

@@ -78,11 +78,14 @@ def put_file(blobs: Path, source: Path) -> tuple[str, int]:
     """Store a copy of the file `source`; returns SHA-256 and size of exactly the bytes that were stored.
 
     The digest is taken of the copy, so that a file which somebody rewrites meanwhile is still stored under the
-    digest of what was kept.
+    digest of what was kept. A file that lies in `<blobs>/new`, and so is ours, is not copied but moved.
     """
     fresh = _fresh(blobs)
     try:
-        copy_file(source, fresh)
+        if source.is_relative_to(blobs / "new"):
+            os.replace(source, fresh)
+        else:
+            copy_file(source, fresh)
         digest, size = file_digest(fresh)
         target = blob_path(blobs, digest)
         if taken(target) is None:

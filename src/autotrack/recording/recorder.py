@@ -8,7 +8,8 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -262,14 +263,22 @@ class Recorder:
         """
         from autotrack.models import save_model
 
-        passing = self._blobs() / "new"  # where a copy of a large file costs least
-        passing.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="model-", dir=passing) as folder:
+        with self.model_folder() as folder:
             saved = save_model(
                 model, flavor=flavor, signature=signature, input_example=input_example, allow_pickle=allow_pickle,
-                init=init, origin={"run": self.id, "training": self.number}, folder=Path(folder),
+                init=init, origin={"run": self.id, "training": self.number}, folder=folder,
             )  # fmt: skip
             self.record_model(name, saved.flavor, saved.files, saved.meta)
+
+    @contextmanager
+    def model_folder(self) -> Iterator[Path]:
+        """An empty folder to save a model in before it is recorded; its files become blobs without being copied."""
+        passing = None
+        if not self.is_silent:
+            passing = self._blobs() / "new"
+            passing.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="model-", dir=passing) as folder:
+            yield Path(folder)
 
     def record_model(self, name: str, flavor: str, files: Mapping[str, bytes | Path], meta: Mapping[str, Any]) -> None:
         """Record a model that was already turned into files: bytes, or paths of files that need not stay."""
@@ -311,6 +320,12 @@ class Recorder:
                 "configure(models_per_run_limit=None) lifts it"
             )
         return None
+
+    def room_for_models(self) -> int | None:
+        """How many bytes of models may still be stored with the run, at most one model's; None without a limit."""
+        settings, stored = self.collector.settings, self.collector.model_bytes.get(self.id, 0)
+        together = None if settings.models_per_run_limit is None else settings.models_per_run_limit - stored
+        return min((limit for limit in (settings.model_limit, together) if limit is not None), default=None)
 
     def _put(self, data: bytes | Path) -> tuple[str, int]:
         """Store a file; returns its digest and size."""

@@ -27,6 +27,11 @@ class Training(MetricRecorder):
         self.owns_run = owns_run
         self._attempt = run._attempt
 
+    @property
+    def model_name(self) -> str:
+        """The name under which the trained model is kept: each training of a run has its own."""
+        return "model" if self.number <= 1 else f"model-{self.number}"
+
     def finish(self, status: FinalStatus = "finished", failure: Failure | BaseException | None = None) -> None:
         """Record how the training ended; also ends the run, if it was opened for this training."""
         if isinstance(failure, BaseException):

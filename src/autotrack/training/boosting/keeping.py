@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from autotrack.training.boosting.training import Boosting
@@ -20,14 +18,13 @@ def keep_model(boosting: Boosting, flavor: str, model: Any, inputs: Mapping[str,
     from autotrack.models.saving import save_model
 
     takes = boosting.inputs or inputs
-    with tempfile.TemporaryDirectory(prefix="autotrack-") as folder:
+    with training.model_folder() as folder:
         saved = save_model(
             model, flavor=flavor, signature=None if takes is None else {"inputs": dict(takes), "outputs": None},
             input_example=boosting.first_rows if boosting.options.log_input_examples else None,
-            origin={"run": training.id, "training": training.number}, folder=Path(folder),
+            origin={"run": training.id, "training": training.number}, folder=folder,
         )  # fmt: skip
-        name = "model" if training.number <= 1 else f"model-{training.number}"
-        training.record_model(name, saved.flavor, saved.files, saved.meta)
+        training.record_model(training.model_name, saved.flavor, saved.files, saved.meta)
 
 
 def keep_importances(boosting: Boosting, features: Sequence[str], columns: Mapping[str, Sequence[float]]) -> None:
