@@ -38,6 +38,19 @@ def until(found: Callable[[], bool]) -> None:
         assert time.monotonic() < deadline
 
 
+@pytest.fixture(scope="module", autouse=True)
+def warmed_up() -> None:
+    """What a process does with a device for the first time takes long, with autotrack or without: it is done before."""
+    model = torch.nn.Linear(64, 64, device="cuda")
+    model(torch.ones(64, 64, device="cuda")).square().mean().backward()
+    torch.cuda._sleep(1000)
+    hosts = [torch.empty((), dtype=kind, pin_memory=True) for kind in (torch.float64, torch.int64) for _ in range(8)]
+    for host in hosts:
+        host.copy_(torch.zeros((), device="cuda") + 1, non_blocking=True)
+        torch.cuda.current_stream().record_event().query()
+    torch.cuda.synchronize()
+
+
 @pytest.fixture
 def no_waiting() -> Iterator[None]:
     """torch raises where the program would wait for the device."""
