@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -127,7 +128,7 @@ def test_debugging_shows_where_an_error_came_from(runs: Path, tmp_path: Path) ->
 
 def test_a_reader_that_leaves_ends_the_command_quietly(runs: Path, tmp_path: Path) -> None:
     """`autotrack history … | head -1` prints no complaint."""
-    command = f"{sys.executable} -m autotrack.cli history tree-0 tree-1 tree-2 --csv | head -1"
+    command = f"{shlex.quote(sys.executable)} -m autotrack.cli history tree-0 tree-1 tree-2 --csv | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout == "run_id,metric,step,time,value\n"
     assert done.stderr == ""

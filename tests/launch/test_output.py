@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import autotrack
 from autotrack.launch.console import HEAD, TAIL, WITHHELD, Console
 
 PYTHON = [sys.executable, "-S", "-c"]
+SHELL_RUN = shlex.join([sys.executable, "-m", "autotrack", "run", *PYTHON])
 Launch = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
@@ -59,7 +61,7 @@ for number in (0, 1, 2):
 open('found', 'w').write(found)
 """
     for closing, left in (("<&-", "-12"), (">&-", "0-2"), ("2>&-", "01-"), ("<&- >&- 2>&-", "---")):
-        line = f'{sys.executable} -m autotrack run {sys.executable} -S -c "$CODE" {closing}'
+        line = f'{SHELL_RUN} "$CODE" {closing}'
         environment = {**os.environ, "CODE": code}
         subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment, check=True, capture_output=True)
         assert (tmp_path / "found").read_text() == left
@@ -68,7 +70,7 @@ open('found', 'w').write(found)
 
 def test_a_reader_that_leaves(launch: Launch, tmp_path: Path):
     """The command notices as it would without us: `| head` ends it."""
-    line = f'{sys.executable} -m autotrack run {" ".join(PYTHON)} "$CODE" | head -n 1; cat end'
+    line = f'{SHELL_RUN} "$CODE" | head -n 1; cat end'
     code = "import sys\ntry:\n  while True: print('x' * 1000)\nexcept BrokenPipeError:\n  open('end', 'w').write('end')"
     environment = {**os.environ, "CODE": code}
     done = subprocess.run(
@@ -93,7 +95,7 @@ def test_a_hundred_megabytes(launch: Launch):
     """They pass through; of them the beginning and the end are kept, and the report says so."""
     code = "import sys\nline = 'x' * 99 + '\\n'\nfor n in range(100): sys.stdout.write(line * 10_000)\nprint('the end')"
     read = subprocess.run(
-        ["sh", "-c", f"{sys.executable} -m autotrack run {' '.join(PYTHON)} \"$CODE\" | wc -c"],
+        ["sh", "-c", f'{SHELL_RUN} "$CODE" | wc -c'],
         env={**os.environ, "CODE": code}, capture_output=True, check=True, timeout=120,
     )  # fmt: skip
     assert int(read.stdout) == 100_000_008

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 import autotrack
 
 PYTHON = sys.executable
+QUOTED = shlex.quote(PYTHON)  # in a shell's line
 FIT = """
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -86,7 +88,7 @@ def test_a_pipeline_of_three_programs_is_one_job(launch: Launch, write: Write):
     train = FIT + "import sys\nLogisticRegression(C=float(sys.argv[1]), max_iter=200).fit(X, y)\n"
     write("a.py", train + "print('a')")
     write("b.py", train + "print(sys.stdin.read().strip() + 'b')")
-    write("pipeline.sh", f"{PYTHON} a.py 1 | {PYTHON} b.py 2 | {PYTHON} b.py 3")
+    write("pipeline.sh", f"{QUOTED} a.py 1 | {QUOTED} b.py 2 | {QUOTED} b.py 3")
     done = launch("sh", "pipeline.sh")
     assert done.stdout == b"abb\n"
     (job,) = autotrack.runs()
@@ -194,7 +196,7 @@ def test_an_exception_is_on_the_record(launch: Launch, write: Write):
 
 def test_an_exception_that_the_command_survives_is_no_failure(launch: Launch, write: Write):
     """A shell that goes on after a failing program ends well."""
-    write("work.sh", f"{PYTHON} -c 'import json; 1/0'\nexit 0")
+    write("work.sh", f"{QUOTED} -c 'import json; 1/0'\nexit 0")
     launch("sh", "work.sh")
     (job,) = autotrack.runs(all=True)
     assert (job.status, job.failure_type) == ("finished", None)
@@ -206,7 +208,7 @@ def test_a_program_that_dies_in_a_training(launch: Launch, write: Write):
         "train.py",
         """
         import os, autotrack
-        from autotrack.recording.lifecycle.start import begin_training
+        from autotrack.integrations.base import begin_training
         training = begin_training("Net", "mine")
         training.log({"loss": 1.0})
         os.kill(os.getpid(), 9)
@@ -224,14 +226,14 @@ def test_the_ranks_of_one_training(launch: Launch, write: Write):
         "train.py",
         """
         import autotrack
-        from autotrack.recording.lifecycle.start import begin_training
+        from autotrack.integrations.base import begin_training
         autotrack.log({"own": 1.0})
         training = begin_training("Net", "mine")
         training.log({"loss": 1.0})
         training.finish()
         """,
     )
-    ranks = " & ".join(f"RANK={rank} {PYTHON} train.py" for rank in range(3))
+    ranks = " & ".join(f"RANK={rank} {QUOTED} train.py" for rank in range(3))
     write("ranks.sh", f"export WORLD_SIZE=3 MASTER_ADDR=localhost MASTER_PORT=1\n{ranks} & wait\n")
     assert launch("sh", "ranks.sh").returncode == 0
     (job,) = autotrack.runs(all=True)
@@ -241,7 +243,7 @@ def test_the_ranks_of_one_training(launch: Launch, write: Write):
 def test_a_launch_within_a_launch_is_a_child(launch: Launch, write: Write):
     """Each command is a job of its own, and what is trained belongs to the inner one."""
     write("train.py", FIT + "LogisticRegression(max_iter=200).fit(X, y)\nprint('x')")
-    write("outer.sh", f"{PYTHON} -m autotrack run --name inner -- {PYTHON} train.py")
+    write("outer.sh", f"{QUOTED} -m autotrack run --name inner -- {QUOTED} train.py")
     done = launch("--name", "outer", "sh", "outer.sh")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"x\n", b"")
     outer, inner = jobs()
@@ -281,6 +283,6 @@ def test_open_files_and_the_environment_are_handed_on(launch: Launch, write: Wri
     (tmp_path / "data").write_text("from three")
     write("lib/mine.py", "VALUE = 5")
     write("train.py", "import os, sys, mine; print(os.read(3, 99).decode(), mine.VALUE)")
-    line = f"{PYTHON} -m autotrack run {PYTHON} train.py 3<data"
+    line = f"{QUOTED} -m autotrack run {QUOTED} train.py 3<data"
     done = subprocess.run(["sh", "-c", f"PYTHONPATH=lib {line}"], capture_output=True, cwd=tmp_path, check=False)
     assert (done.returncode, done.stdout) == (0, b"from three 5\n")

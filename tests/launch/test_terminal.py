@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import autotrack
 
 PYTHON = [sys.executable, "-S", "-c"]
+SHELL_RUN = shlex.join([sys.executable, "-m", "autotrack", "run", *PYTHON])
 Open = Callable[..., Any]
 
 
@@ -95,7 +97,7 @@ def test_bars_are_live_and_kept_once(terminal: Open):
 def test_a_terminal_for_one_stream_and_a_file_for_the_other(terminal: Open, tmp_path: Path):
     """Each of the two is what it would be without us."""
     code = "import os; print(os.isatty(1), os.isatty(2)); os.write(2, b'to the file\\n')"
-    (tmp_path / "work.sh").write_text(f'exec {sys.executable} -m autotrack run {" ".join(PYTHON)} "$1" 2>log\n')
+    (tmp_path / "work.sh").write_text(f'exec {SHELL_RUN} "$1" 2>log\n')
     window = terminal("/bin/sh", "work.sh", code, launcher=())
     assert window.end() == 0
     assert b"True False\r\n" in window.screen
@@ -107,7 +109,7 @@ def test_job_control(terminal: Open):
     """In an interactive shell Ctrl-Z stops the command with its launcher, and `fg` takes it up again."""
     window = terminal("/bin/bash", "--norc", "--noprofile", "-i", launcher=())
     code = "print('rea' + 'dy', flush=True); print('got', input())"
-    window.type(f'{sys.executable} -m autotrack run {" ".join(PYTHON)} "{code}"\n'.encode())
+    window.type(f'{SHELL_RUN} "{code}"\n'.encode())
     window.shows(b"ready")
     window.type(b"\x1a")
     window.shows(b"Stopped")
