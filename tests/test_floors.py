@@ -94,8 +94,7 @@ def circles(graph: Graph) -> Iterator[list[str]]:
 
 
 def test_the_imports_are_read(graph: Graph) -> None:
-    """Every file is read, and an import inside a function and one under TYPE_CHECKING are among what is found."""
-    assert len(graph) == sum(1 for _ in modules())
+    """An import inside a function and one under TYPE_CHECKING are among what is found."""
     assert "autotrack.outputs.html.records" in graph["autotrack._wiring"]
     assert "autotrack.query.records" in graph["autotrack.query.reader"]
 

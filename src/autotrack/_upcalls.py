@@ -1,6 +1,7 @@
 """The calls that a lower room makes to a higher one: each is handed in by `autotrack._wiring` as autotrack is imported.
 
-There are no others. A room calls, say, `_upcalls.watch(...)` and does not know who answers.
+But for the hooks that `_guard` calls when something of ours fails, there are no others. A room calls, say,
+`_upcalls.watch(...)` and does not know who answers.
 """
 
 from __future__ import annotations

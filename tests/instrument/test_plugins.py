@@ -23,7 +23,7 @@ def test_what_is_installed_is_found(group):
 
 
 def test_folders_and_archives_are_looked_at_in_the_order_of_the_path(tmp_path, monkeypatch):
-    """A distribution in a folder and one in a zip file are found; of two with one name, the first on the path is."""
+    """Distributions in folders and in a zip file are found, an earlier one of the same name hides no other."""
     for folder, module in (("first", "one"), ("second", "two")):
         place = tmp_path / folder / "example-1.0.dist-info"
         place.mkdir(parents=True)
@@ -34,5 +34,16 @@ def test_folders_and_archives_are_looked_at_in_the_order_of_the_path(tmp_path, m
         archive.writestr("zipped-1.0.dist-info/entry_points.txt", POINTS.format(name="zip", module="three"))
     before = [str(tmp_path / name) for name in ("first", "absent", "second", "archive.zip")]
     monkeypatch.setattr(sys, "path", [*before, *sys.path])
-    found = {point.name: point.value for point in plugins("autotrack.examples")}
-    assert found == {"folder": "one:Example", "zip": "three:Example"}
+    found = [(point.name, point.value) for point in plugins("autotrack.examples")]
+    assert found == [("folder", "one:Example"), ("folder", "two:Example"), ("zip", "three:Example")]
+
+
+def test_metadata_that_an_earlier_build_left_hides_nothing(tmp_path, monkeypatch):
+    """What is installed is found in a checkout with an old `autotrack_ml.egg-info`, which knows fewer entry points."""
+    before = {(point.name, point.value) for point in plugins("autotrack.flavors")}
+    left = tmp_path / "autotrack_ml.egg-info"
+    left.mkdir()
+    (left / "PKG-INFO").write_text(METADATA.format(name="autotrack-ml"))
+    (left / "entry_points.txt").write_text("[autotrack.sinks]\njsonl = autotrack.sinks.jsonl:JsonLinesSink\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    assert {(point.name, point.value) for point in plugins("autotrack.flavors")} == before != set()

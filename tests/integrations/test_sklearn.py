@@ -492,6 +492,21 @@ def test_switched_off_by_the_environment(script, tmp_path):
     assert not (tmp_path / ".autotrack").exists()
 
 
+def test_a_fit_with_the_budget_that_users_have(only, cancer):
+    """Whatever the default budget allows on this machine: what is asked of a fit is recorded, or named as missing."""
+    X, y = cancer
+    autotrack.autolog("sklearn")
+    try:
+        GaussianNB(var_smoothing=1e-8).fit(X, y)
+    finally:
+        autotrack.autolog(disable=True)
+    fit = only()
+    assert (fit.status, fit.params["var_smoothing"]) == ("finished", 1e-8)
+    assert "train/duration" in fit.metrics
+    assert ("train/accuracy" in fit.metrics) != any("not computed" in line for line in fit.reported("training metrics"))
+    assert ("model" in fit.models) != any("not kept" in line for line in fit.reported("model"))
+
+
 def test_what_the_budget_does_not_allow_is_named(autolog, only, cancer, monkeypatch):
     """Without time for our own work there is neither model nor training metrics, and the report says so."""
     for limit in ("BUDGET", "FIRST_BUDGET", "SHARE"):

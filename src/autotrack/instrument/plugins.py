@@ -18,21 +18,23 @@ _FOLDERS = (".dist-info", ".egg-info")
 
 
 def plugins(group: str) -> list[EntryPoint]:
-    """The entry points of `group`, which begins with "autotrack.", in the order of `sys.path`; nothing is loaded."""
+    """The entry points of `group`, which begins with "autotrack.", each once, in the order of `sys.path`.
+
+    Nothing is loaded. Of two copies of a distribution both are read: the metadata that an earlier build has left in the
+    current folder hides nothing of what is installed.
+    """
     return [point for point in _found(tuple(sys.path)) if point.group == group]
 
 
 @functools.lru_cache(maxsize=8)
 def _found(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    found: list[EntryPoint] = []
-    names: set[str] = set()
+    found: dict[tuple[str, str, str], EntryPoint] = {}
     for place in dict.fromkeys(path):
         for distribution in _mentioning(place or os.curdir):
-            name = distribution.metadata["Name"]
-            if name not in names:  # the first one on the path is the one that is imported
-                names.add(name)
-                found += (point for point in distribution.entry_points if point.group.startswith(PREFIX))
-    return tuple(found)
+            for point in distribution.entry_points:
+                if point.group.startswith(PREFIX):
+                    found.setdefault((point.group, point.name, point.value), point)
+    return tuple(found.values())
 
 
 def _mentioning(place: str) -> Iterator[Distribution]:
