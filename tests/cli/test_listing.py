@@ -33,6 +33,9 @@ def test_runs_filters_orders_limits_and_says_how_many_more(cli: Cli, runs: Path)
     assert answer.lines[0].split()[-2:] == ["val/accuracy.max", "train/loss"]
     assert [line.split()[0] for line in answer.lines[1:]] == ["tree-1"]
     assert answer.err == "1 more run: --limit 0\n"
+    by_version = cli("runs", "--order-by=env.python", "--limit", "2")
+    assert by_version.lines[0].split().count("env.python") == 1
+    assert len(by_version.lines) == 3
     assert cli("runs", "params.lr > 5").err == "no runs match\n"
     assert cli("runs", "--experiment", "other").err == "no runs match\n"
 
@@ -138,3 +141,6 @@ def test_pareto_lists_what_nothing_beats(cli: Cli, runs: Path) -> None:
     assert answer.err.startswith("warning: 1 of 4 runs are left out")
     table = cli("pareto", "metrics.val/accuracy:max", "params.depth:min")
     assert {line.split()[0] for line in table.lines[1:]} == {"tree-0", "tree-2"}
+    elsewhere = cli("pareto", "env.cores:min", "params.depth:min", "--filter", "run.name = tree-2")
+    assert "env.cores" in elsewhere.lines[0].split()
+    assert [line.split()[0] for line in elsewhere.lines[1:]] == ["tree-2"]

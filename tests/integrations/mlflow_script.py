@@ -118,8 +118,9 @@ if sys.argv[2] == "with":
     autotrack.autolog(disable=True)
 with mlflow.start_run(run_name="unheard"):
     mlflow.log_metric("unheard", 1.0)
+theirs = Path(mlflow.__file__).parent
 same = all(
-    not hasattr(function, "__autotrack__") and "autotrack" not in function.__code__.co_filename
+    not hasattr(function, "__autotrack__") and Path(function.__code__.co_filename).is_relative_to(theirs)
     for function in (mlflow.log_params, mlflow.start_run, mlflow.MlflowClient.log_metric, mlflow.ActiveRun.__exit__)
 )
 

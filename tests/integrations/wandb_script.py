@@ -68,8 +68,9 @@ run.finish()
 
 
 config = wandb.sdk.wandb_config.Config
-untouched = not any(
-    hasattr(function, "__autotrack__") or "autotrack" in function.__code__.co_filename
+theirs = Path(wandb.__file__).parent
+untouched = all(
+    not hasattr(function, "__autotrack__") and Path(function.__code__.co_filename).is_relative_to(theirs)
     for function in (wandb.init, wandb.Run.log, wandb.Run.finish, config.__setattr__, config.update)
 )
 (folder / "untouched.json").write_text(json.dumps(untouched))

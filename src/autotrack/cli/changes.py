@@ -86,11 +86,12 @@ def delete(
     """
     with reading(wanted=runs) as reader:
         from autotrack.cli.run_table import table_of_runs
+        from autotrack.query.records import Runs
         from autotrack.store.deletion import delete_runs
 
         records = {record.id: record for record in map(reader.get, runs)}
         if not yes:
-            table_of_runs(reader.store, records.values()).show()
+            table_of_runs(Runs.of(reader.store, records.values())).show()
             _confirm(f"Delete {wording.counted(len(records), 'run')}?")
         gone = delete_runs(reader.store, list(records), actor=user_name())
         if json:

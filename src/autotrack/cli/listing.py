@@ -55,7 +55,7 @@ def runs(
             _say_none(filtered=bool(filter or experiment), deleted=deleted)
         else:
             extra = [name.removeprefix("-").removeprefix("+") for name in order_by or ()]
-            table = table_of_columns(shown, names) if names else table_of_runs(reader.store, shown, extra)
+            table = table_of_columns(shown, names) if names else table_of_runs(shown, extra)
             _say_more(len(found) - len(shown), table.show())
 
 
@@ -81,12 +81,13 @@ def best(
         if mode is None and analysis.sense(metric) is None:
             raise UsageError(f"the name {metric!r} does not tell which way is better: --mode max or --mode min")
         among = reader.runs(filter, experiment=experiment, all=True)
-        record = among[analysis.place_of_best(among, metric, mode)]
+        found = among.take([analysis.place_of_best(among, metric, mode)])
+        record = found[0]
         mode = mode or analysis.sense(metric)
         plain = metric.removeprefix("metrics.")
         aggregate = plain.rpartition(".")[2]
         name = plain if aggregate in AGGREGATES else f"{plain}.{mode}"
-        (value,) = values_of([record], f"metrics.{name}")
+        (value,) = values_of(found, f"metrics.{name}")
         step = getattr(record.metrics.get(plain), f"{mode}_step", None)
         if json:
             screen.show_json({"metric": plain, "mode": mode, "value": value, "step": step, "run": run_shape(record)})
@@ -98,7 +99,7 @@ def best(
             ),
             "",
         )
-        table_of_runs(reader.store, [record]).show()
+        table_of_runs(found).show()
         screen.remark("", f"autotrack show {short_id(record.id)}")
 
 
@@ -128,7 +129,7 @@ def pareto(
         elif not front:
             screen.say("no run has a number for each of the objectives" if among else "no runs match")
         else:
-            table_of_runs(reader.store, front, list(senses)).show()
+            table_of_runs(front, list(senses)).show()
             screen.remark(
                 "",
                 f"{wording.counted(len(front), 'run')} of {len(among)}: each of the others is beaten by one of these",

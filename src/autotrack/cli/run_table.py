@@ -13,7 +13,6 @@ from autotrack.ids import short_id
 
 if TYPE_CHECKING:
     from autotrack.query.records import Record, Runs
-    from autotrack.store.engine import Store
 
 STATUS_STYLES = {
     "running": "cyan", "finished": "green", "failed": "red", "crashed": "red", "killed": "yellow",
@@ -26,13 +25,10 @@ ATTRIBUTES = (
 _Columns = list[tuple[Column, list[Cell]]]
 
 
-def table_of_runs(store: Store, found: Iterable[Record], extra: Sequence[str] = (), *, indent: int = 0) -> Table:
+def table_of_runs(runs: Runs, extra: Sequence[str] = (), *, indent: int = 0) -> Table:
     """Name, id, status, times, then what tells the runs apart; `extra` names columns that come before that."""
-    records = list(found)
-    return Table.of(
-        _fixed(store, records) + [_told(records, name, rank) for name, rank in _interesting(records, extra)],
-        indent=indent,
-    )
+    telling = [_told(runs, name, rank) for name, rank in _interesting(runs, extra)]
+    return Table.of(_fixed(runs) + telling, indent=indent)
 
 
 def table_of_columns(runs: Runs, names: Sequence[str]) -> Table:
@@ -41,7 +37,7 @@ def table_of_columns(runs: Runs, names: Sequence[str]) -> Table:
     return Table.of((Column(name, shortest=None if name == "id" else 6), _named(runs, name, now)) for name in names)
 
 
-def values_of(runs: Runs | Sequence[Record], name: str) -> list[Any]:
+def values_of(runs: Runs, name: str) -> list[Any]:
     """What a name means in each run: an attribute of the run, or what filters mean by it; None where it has nothing.
 
     A bare name is an attribute of the run, else a metric, param or tag. `FilterError` for a name that means nothing.
@@ -58,7 +54,7 @@ def values_of(runs: Runs | Sequence[Record], name: str) -> list[Any]:
         return [getattr(record.metrics.get(metric), aggregate, None) for record in runs]
     from autotrack.query.columns import column
 
-    return column(runs, f"{root}.{key}" if known else name)  # type: ignore[arg-type]
+    return column(runs, f"{root}.{key}" if known else name)
 
 
 def _whose(runs: Iterable[Record], name: str) -> str:
@@ -116,10 +112,11 @@ def utc_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
 
 
-def _fixed(store: Store, records: Sequence[Record]) -> _Columns:
+def _fixed(runs: Runs) -> _Columns:
     from autotrack.query.upkeep import silent_since
 
-    now, silent = utc_now(), silent_since(store, records)
+    records, now = list(runs), utc_now()
+    silent = silent_since(runs.store, records)
     columns: _Columns = [
         (Column("name", shortest=12, longest=32, ends=True, style="bold"), [Cell(record.name) for record in records]),
         (Column("id"), [run_id(record) for record in records]),
@@ -156,9 +153,9 @@ def _without_aggregate(name: str) -> str:
     return stem if stem.partition(".")[2] and aggregate in AGGREGATES else name
 
 
-def _told(records: Sequence[Record], name: str, rank: int) -> tuple[Column, list[Cell]]:
+def _told(runs: Runs, name: str, rank: int) -> tuple[Column, list[Cell]]:
     title = name.removeprefix("params.").removeprefix("metrics.")
-    return Column(title, rank=rank, longest=24), [value(found) for found in values_of(records, name)]
+    return Column(title, rank=rank, longest=24), [value(found) for found in values_of(runs, name)]
 
 
 def _named(runs: Runs, name: str, now: datetime.datetime) -> list[Cell]:

@@ -47,7 +47,7 @@ def show(
         _failure(record)
         _params(record, everything=all or all_params)
         _metrics(record, everything=all)
-        _children(reader.store, record, few)
+        _children(record, few)
         _data(record, few)
         _files(record, few)
         _environment(record)
@@ -150,14 +150,14 @@ def _curves(record: Record, keys: Sequence[str]) -> dict[str, str]:
     return {series.metric: wording.sparkline(series.values) for series in read_series([record], several)}
 
 
-def _children(store: Store, record: Record, few: int) -> None:
+def _children(record: Record, few: int) -> None:
     if not record.child_count:
         return
     from autotrack.cli.run_table import table_of_runs
 
     children = record.children()
     title("Children", _more(len(children), few))
-    table_of_runs(store, children[:few], indent=2).show()
+    table_of_runs(children[:few], indent=2).show()
 
 
 def _data(record: Record, few: int) -> None:

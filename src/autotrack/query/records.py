@@ -274,6 +274,11 @@ class Runs(Selection, Sequence[Record]):
         self._pages: dict[int, Page] = {}
         self._records: dict[int, Record] = {}
 
+    @classmethod
+    def of(cls, store: Store, records: Iterable[Record]) -> Runs:
+        """These runs of one store."""
+        return cls(store, [record._pk for record in records])
+
     @overload
     def __getitem__(self, index: int) -> Record: ...
     @overload
