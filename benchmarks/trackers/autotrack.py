@@ -56,7 +56,8 @@ class Autotrack(Tracker):
 
         from autotrack.events import Frame, Params, RunFinished, RunStarted
         from autotrack.journal import JournalWriter
-        from autotrack.settings import Settings, find_place, prepare
+        from autotrack.place import prepare
+        from autotrack.settings import Settings, find_place
 
         place = find_place(Settings())
         prepare(place)

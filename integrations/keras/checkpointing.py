@@ -75,7 +75,7 @@ class BackupLoaded:
     def returned(self, result: Any) -> None:
         callback = self._callback
         if os.path.exists(callback._weights_path) and os.path.exists(callback._training_metadata_path):
-            self._found(origin_of(collector().place.path, str(callback.backup_dir)) or "")
+            self._found(origin_of(collector().place, str(callback.backup_dir)) or "")
 
     def raised(self, error: BaseException) -> None:
         """The training will say so."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from autotrack.recording.lifecycle.ending import PREEMPTING
 from autotrack.recording.lifecycle.trainings import Training
 from autotrack.training.neural import loaders, modules, optimizers
 
@@ -160,11 +159,6 @@ def record_end(training: Training, trainer: Any) -> None:
             with suppress(TypeError, ValueError, RuntimeError):
                 end["best_score"] = float(score)  # type: ignore[arg-type]
     training.log_params({"end": end}, origin="default")
-
-
-def status_of_signal() -> str:
-    """What a SIGTERM means here: a scheduler's preemption, or somebody's kill."""
-    return "preempted" if any(name in os.environ for name in PREEMPTING) else "killed"
 
 
 GATHERERS: tuple[tuple[str, Callable[[Training, Any, Any], None]], ...] = (

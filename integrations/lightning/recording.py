@@ -18,6 +18,7 @@ from autotrack.recording.collector import is_worker
 from autotrack.recording.failures import how_it_ended
 from autotrack.recording.lifecycle.environment_capture import follow
 from autotrack.recording.lifecycle.trainings import Training, begin_training
+from autotrack.schedulers import status_of_termination
 from autotrack.training import ownership
 from autotrack.training.checkpoint_origins import origin_of
 from autotrack.training.checkpoints import Checkpoints
@@ -132,7 +133,7 @@ class Recording:
 
     def lead(self) -> None:
         """Tell other ranks which run it is; called when the strategy has set them up."""
-        ranks.lead(self.training.collector.place.path, self.training.id)
+        ranks.lead(self.training.collector.place, self.training.id)
 
     def describe(self, trainer: Any, module: Any) -> None:
         """Record what was asked for and what it was resolved to, once model and optimizers are in place."""
@@ -141,7 +142,7 @@ class Recording:
                 record(self.training, trainer, module)
         self._charge = ownership.take("lightning")
         with guarded("what a fit goes on from"):
-            origin = origin_of(self.training.collector.place.path, trainer.ckpt_path) if trainer.ckpt_path else None
+            origin = origin_of(self.training.collector.place, trainer.ckpt_path) if trainer.ckpt_path else None
             if origin is not None:
                 self.training.set_tags({"resumed_from": origin})
         if self.options.watch:
@@ -233,7 +234,7 @@ class Recording:
         elif isinstance(error, SystemExit) and trainer.interrupted:
             self.training.finish("killed")  # Lightning turns a KeyboardInterrupt into the end of the program
         elif type(error).__name__ == "SIGTERMException":
-            self.training.finish(facts.status_of_signal())  # type: ignore[arg-type]
+            self.training.finish(status_of_termination(os.environ))
         else:
             self.training.finish(how_it_ended(error)[0], failure=error)
 

@@ -78,7 +78,7 @@ class Recording:
             self._watcher = Watcher(self.training, trainer.model, self.options.watch)
         with guarded("what a training goes on from"):
             self._link(trainer, state)
-        ranks.lead(self.training.collector.place.path, self.training.id)
+        ranks.lead(self.training.collector.place, self.training.id)
         asked = getattr(self.trial, "params", None)
         if asked:
             self.training.log_params(dict(asked))
@@ -90,7 +90,7 @@ class Recording:
         if not state.global_step or trainer is None:
             return
         folder = facts.resumed_from(trainer, self._resumed, state)
-        origin = origin_of(self.training.collector.place.path, folder)
+        origin = origin_of(self.training.collector.place, folder)
         if origin is not None:
             self.training.set_tags({"resumed_from": origin})
 

@@ -1,4 +1,8 @@
-"""Advisory file locks between processes: the only place that knows which system call that is."""
+"""Advisory file locks between processes: the only place that knows which system call that is.
+
+The `filelock` package has no probe that leaves a lock alone (`is_locked`), which is how a reader learns whether a
+journal's writer lives.
+"""
 
 from __future__ import annotations
 
@@ -40,17 +44,27 @@ class FileLock:
 
     def acquire(self, *, shared: bool = False) -> bool:
         """Take the lock without waiting; False if another holder has it, `OSError` if it cannot be tried."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+            try:
+                taken = _lock(descriptor, shared=shared)
+                deleted = taken and not self._names(descriptor)
+            except OSError:
+                os.close(descriptor)
+                raise
+            if taken and not deleted:
+                self._descriptor = descriptor
+                return True
+            os.close(descriptor)
+            if not taken:
+                return False
+
+    def _names(self, descriptor: int) -> bool:
+        """Whether the path still names the opened file; False once a holder has deleted it."""
         try:
-            taken = _lock(descriptor, shared=shared)
-        except OSError:
-            os.close(descriptor)
-            raise
-        if not taken:
-            os.close(descriptor)
+            return os.path.samestat(os.fstat(descriptor), os.stat(self.path))
+        except FileNotFoundError:
             return False
-        self._descriptor = descriptor
-        return True
 
     @property
     def held(self) -> bool:

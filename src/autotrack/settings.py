@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from autotrack.exceptions import ConfigurationError
+from autotrack.place import Place
 
 FOLDER = ".autotrack"
 GATHERERS = (
@@ -52,29 +53,6 @@ class Settings:
     def with_changes(self, changes: Mapping[str, Any]) -> Settings:
         """A copy with `changes`; `ConfigurationError` for an unknown name or a value that cannot be used."""
         return replace(self, **{name: _checked(name, value) for name, value in changes.items()})
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the data goes, and why there."""
-
-    path: Path
-    reason: str
-
-    @property
-    def journals(self) -> Path:
-        """The folder of the journals."""
-        return self.path / "journals"
-
-    @property
-    def blobs(self) -> Path:
-        """The folder of the content-addressed files."""
-        return self.path / "blobs"
-
-    @property
-    def database(self) -> Path:
-        """The file of the embedded store."""
-        return self.path / "store.db"
 
 
 def load(code: Mapping[str, Any] | None = None, start: Path | None = None) -> Settings:
@@ -127,17 +105,6 @@ def fallback_place() -> Place:
     return Place(base.expanduser() / "autotrack", "the proper place cannot be written")
 
 
-def prepare(place: Place) -> None:
-    """Create the place's folders, and keep them out of git; `OSError` if that cannot be done."""
-    place.journals.mkdir(parents=True, exist_ok=True)
-    place.blobs.mkdir(exist_ok=True)
-    ignore = place.path / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
-    if not os.access(place.journals, os.W_OK):
-        raise PermissionError(13, "the folder cannot be written", str(place.journals))
-
-
 def _home() -> Path | None:
     try:
         return Path.home()
@@ -175,16 +142,11 @@ def _from_pyproject(start: Path) -> dict[str, Any]:
 
 
 def _checked(name: str, value: Any) -> Any:
-    readers = {
-        "dir": _text, "store": _text, "experiment": _text, "name": _text, "sinks": _texts, "tags": _mapping,
-        "capture": _switches, "enabled": _switch, "quiet": _switch, "exit_timeout": _number,
-        "monitor_interval": _number, "environment_timeout": _number, "model_limit": _size,
-        "models_per_run_limit": _size, "background_fold": _size,
-    }  # fmt: skip
-    if name not in readers:
-        raise ConfigurationError(f"unknown setting {name!r}; there are: {', '.join(sorted(readers))}")
+    kinds = {setting.name: str(setting.type) for setting in fields(Settings)}
+    if name not in kinds:
+        raise ConfigurationError(f"unknown setting {name!r}; there are: {', '.join(sorted(kinds))}")
     try:
-        return readers[name](value)
+        return _READERS[kinds[name]](value)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"setting {name!r} cannot be {value!r}: {error}") from error
 
@@ -243,3 +205,16 @@ def _size(value: Any) -> int | None:
         unit = {"K": 10, "M": 20, "G": 30, "T": 40}.get(text[-1:], 0)
         return int(float(text[:-1] if unit else text) * (1 << unit))
     return int(value)
+
+
+# How a value is read that code, the environment or pyproject gives, by the type of the setting. A text may stand for
+# any of them ("off", "2GB", "a=1,b=2"), which no general converter knows.
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "str | None": _text,
+    "tuple[str, ...]": _texts,
+    "Mapping[str, str]": _mapping,
+    "Mapping[str, bool]": _switches,
+    "bool": _switch,
+    "float": _number,
+    "int | None": _size,
+}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from autotrack.place import Place
 from autotrack.query.completion import latest_runs
-from autotrack.settings import Place
 
 pytestmark = pytest.mark.parametrize("seed", ["sqlite", "postgresql"], indirect=True)
 

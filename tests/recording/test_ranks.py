@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import autotrack
+from autotrack.place import Place
 from autotrack.recording import ranks
 from autotrack.recording.collector import collector
 from autotrack.recording.lifecycle.trainings import begin_training
@@ -107,8 +108,8 @@ def test_a_stale_meeting_point_is_not_followed(tmp_path: Path, monkeypatch: pyte
     """Another job may have had the same address and port long ago."""
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    ranks.lead(tmp_path, "run-1")
-    assert ranks.followed(tmp_path) == "run-1"
-    (point,) = (tmp_path / ranks.FOLDER).iterdir()
+    ranks.lead(Place(tmp_path), "run-1")
+    assert ranks.followed(Place(tmp_path)) == "run-1"
+    (point,) = (tmp_path / "ranks").iterdir()
     os.utime(point, (1, 1))
-    assert ranks.followed(tmp_path) is None
+    assert ranks.followed(Place(tmp_path)) is None

@@ -286,7 +286,7 @@ def test_a_sink_that_is_behind_keeps_the_journal(tmp_path: Path, script: Any, pl
     assert autotrack.get_run("last").metrics["a"].count == 1
     (journal,) = journals(place / "journals")
     blocked.unlink()
-    from autotrack.settings import Place
+    from autotrack.place import Place
     from autotrack.sinks.delivery import deliver
     from autotrack.sinks.opening import open_sink
 

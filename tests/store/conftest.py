@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from autotrack import events
 from autotrack.journal import JournalWriter
-from autotrack.settings import Place, prepare
+from autotrack.place import Place, prepare
 from autotrack.store import schema
 from autotrack.store.chunks import decode_axis, decode_values
 from autotrack.store.engine import Store, open_store

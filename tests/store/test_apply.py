@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from autotrack import events
-from autotrack.settings import Place
+from autotrack.place import Place
 from autotrack.store.blobs import Blobs
 from autotrack.store.engine import Store
 from autotrack.store.folding.fold import fold

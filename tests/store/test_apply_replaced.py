@@ -10,7 +10,7 @@ import pytest
 
 from autotrack import events
 from autotrack.journal import blobs
-from autotrack.settings import Place
+from autotrack.place import Place
 
 Recordings = Callable[..., Any]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autotrack import events
-from autotrack.settings import Place
+from autotrack.place import Place
 from autotrack.store.blobs import Blobs
 
 Recordings = Callable[..., Any]

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from autotrack import events
-from autotrack.journal.confirmations import confirm, notes_folder
+from autotrack.journal.confirmations import confirm
 from autotrack.journal.reader import journals
-from autotrack.settings import Place
+from autotrack.place import Place
 from autotrack.store.engine import Store, open_store
 from autotrack.store.folding.fold import fold
 from autotrack.store.folding.journals import FOREIGN_KEPT, INCOMPLETE_KEPT
@@ -190,10 +190,9 @@ def test_a_journal_waits_for_all_its_sinks(recording: Recordings, store: Store, 
     (reader,) = journals(here.journals)
     end = reader.read(0).end
     assert fold(store).deleted == 0
-    notes_folder(here.path, sink).mkdir(parents=True)
-    confirm(here.path, sink, journal.id, 0)
+    confirm(here, sink, journal.id, 0)
     assert fold(store).deleted == 0
-    confirm(here.path, sink, journal.id, end)
+    confirm(here, sink, journal.id, end)
     assert fold(store).deleted == 1
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from autotrack import events
 from autotrack.journal import blobs as blobs_module
-from autotrack.settings import Place
+from autotrack.place import Place
 from autotrack.store.blobs import Blobs
 from autotrack.store.engine import Store
 from autotrack.store.gc import collect_garbage
@@ -82,3 +82,20 @@ def test_a_file_that_is_put_in_the_moment_it_is_freed_stays(here: Place, monkeyp
         assert not list(here.blobs.rglob("*.going"))
     blobs.delete([digest])
     assert not blobs.exists(digest)
+
+
+def test_what_processes_left_for_one_another_goes_with_the_runs(
+    recording: Recordings, store: Store, here: Place
+) -> None:
+    """The note of a checkpoint's run goes once the run has gone for good."""
+    journal = recording()
+    journal.start("stays")
+    for run in ("stays", "gone"):
+        note = here.note("origins", f"{run}.ckpt")
+        note.write(run)
+        os.utime(note.path, (1, 1))
+    collect_garbage(store, actor="ann", dry_run=True)
+    assert here.note("origins", "gone.ckpt").read() == "gone"
+    collect_garbage(store, actor="ann")
+    assert here.note("origins", "gone.ckpt").read() == ""
+    assert here.note("origins", "stays.ckpt").read() == "stays"

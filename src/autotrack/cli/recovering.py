@@ -12,7 +12,7 @@ from autotrack.cli.session import Json, NothingRecorded, is_empty
 from autotrack.cli.tables import Cell, Column, Table
 
 if TYPE_CHECKING:
-    from autotrack.settings import Place
+    from autotrack.place import Place
     from autotrack.store.engine import Store
 
 

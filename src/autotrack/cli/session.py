@@ -14,9 +14,9 @@ from autotrack.exceptions import NotFoundError
 from autotrack.ids import short_id
 
 if TYPE_CHECKING:
+    from autotrack.place import Place
     from autotrack.query.reader import Reader
     from autotrack.recording.collector import Collector
-    from autotrack.settings import Place
 
 COMPLETIONS = 200
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer brings click along or imports it, by version

@@ -17,7 +17,7 @@ from autotrack.cli.tables import Cell, Column, Table, listed
 from autotrack.journal.host import user_name
 
 if TYPE_CHECKING:
-    from autotrack.settings import Place
+    from autotrack.place import Place
     from autotrack.sinks.delivery import Delivered
 
 

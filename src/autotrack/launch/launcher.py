@@ -30,6 +30,7 @@ from autotrack.recording.collector import collector, configure
 from autotrack.recording.lifecycle import ending, environment_capture, job, names
 from autotrack.recording.lifecycle.start import start_run
 from autotrack.recording.run import Run, _now
+from autotrack.schedulers import status_of_termination
 
 SITE = Path(__file__).with_name("site")
 _FLUSH_EVERY = 0.5
@@ -89,7 +90,7 @@ class Launcher:
                 self.streams = open_streams()
                 relay = relay_module.start(self.streams) if self.streams else None
             run = self._open_run()
-            meeting = job.Meeting(run.collector.place.path, run.id)
+            meeting = job.Meeting(run.collector.place, run.id)
             with guarded("meeting the programs of the command"):
                 meeting.open()
             try:
@@ -118,7 +119,7 @@ class Launcher:
         environment_capture.stand_for(owner, self._launched())
         settings, name = owner.settings, self.command.name
         return start_run(
-            self.options.name or settings.name or names.numbered(owner.place.path, name),
+            self.options.name or settings.name or names.numbered(owner.place, name),
             experiment=self.options.experiment or settings.experiment or name,
             tags=self.options.tags,
             kind="job",
@@ -276,8 +277,7 @@ class ConsoleReader:
 
 def _ended_by(number: int) -> FinalStatus:
     """The status that a signal means: a scheduler's way to take the machine away, or somebody's will."""
-    scheduled = any(name in os.environ for name in ending.PREEMPTING)
-    return "preempted" if scheduled and number in waiting.SCHEDULERS else "killed"
+    return status_of_termination(os.environ) if number in waiting.SCHEDULERS else "killed"
 
 
 def _cannot_start(command: Command, error: OSError) -> CommandError:

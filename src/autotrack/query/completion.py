@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from autotrack.settings import Place
+    from autotrack.place import Place
 
 _COLUMNS = "SELECT id, name, experiment FROM runs WHERE deleted IS NULL ORDER BY started DESC"
 _PATIENCE = 1  # seconds for a connection

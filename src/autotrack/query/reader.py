@@ -11,7 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from autotrack.settings import Place, Settings
+from autotrack.place import Place
+from autotrack.settings import Settings
 
 if TYPE_CHECKING:
     from autotrack.events import Event

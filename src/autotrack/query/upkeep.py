@@ -15,8 +15,8 @@ from autotrack.store.revision import stored_revision
 from autotrack.store.schema import attempts, journals, runs
 
 if TYPE_CHECKING:
+    from autotrack.place import Place
     from autotrack.query.records import Record
-    from autotrack.settings import Place
     from autotrack.store.engine import Store
 
 

@@ -19,9 +19,10 @@ from autotrack.events import Event, Frame, Report
 from autotrack.exceptions import ConfigurationError, JournalError
 from autotrack.journal.host import host_name, user_name
 from autotrack.journal.writer import JournalWriter, RowPacker
+from autotrack.place import Place, prepare
 from autotrack.recording.background import Background
 from autotrack.recording.gpu_rows import Deferred
-from autotrack.settings import Place, Settings
+from autotrack.settings import Settings
 
 if TYPE_CHECKING:
     from autotrack.sinks.courier import Courier
@@ -174,7 +175,7 @@ class Collector:
     def _open_journal(self) -> JournalWriter | None:
         for place in (self.place, settings_module.fallback_place()):
             try:
-                settings_module.prepare(place)
+                prepare(place)
                 journal = JournalWriter(
                     place.journals,
                     sinks=(STORE_SINK, *_sink_names(self.settings.sinks)),

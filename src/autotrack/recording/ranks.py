@@ -7,24 +7,24 @@ share they find nothing, and record nothing.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
+
+from autotrack.place import Note, Place
+from autotrack.schedulers import SCHEDULERS
 
 # What makes ranks of processes: torch's own names; the others only where a coordinator's address shows that the
 # processes belong together, for `srun` and `mpirun` also start independent ones side by side.
 _TORCH = ("RANK", "WORLD_SIZE")
-_OTHERS = (
-    ("SLURM_PROCID", "SLURM_NTASKS"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"),
-)  # fmt: skip
-_SHARED = (
-    "TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT", "SLURM_JOB_ID", "SLURM_STEP_ID", "LSB_JOBID", "PBS_JOBID",
-    "AUTOTRACK_JOB",
-)  # fmt: skip
-FOLDER = "ranks"
+_OTHERS = [
+    scheduler for scheduler in SCHEDULERS
+    if {"rank", "world_size"} <= scheduler.facts.keys() and scheduler.facts["rank"] != _TORCH[:1]
+]  # fmt: skip
+_SHARED = sorted(
+    {"MASTER_ADDR", "MASTER_PORT", "SLURM_STEP_ID", "AUTOTRACK_JOB"}.union(*(known.identity for known in SCHEDULERS))
+)
 OLDEST = 3600.0  # seconds: what lies at a meeting point for longer than this process lives, and that much, is stale
 
 _born = time.time()
@@ -39,10 +39,12 @@ def rank() -> int | None:
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return int(distributed.get_rank()) if distributed.get_world_size() > 1 else None
     environment = os.environ
-    pairs = (_TORCH, *_OTHERS) if "MASTER_ADDR" in environment else (_TORCH,)
-    for name, size in pairs:
-        if name in environment and size in environment:
-            return _number(environment, name) if _number(environment, size) > 1 else None
+    if all(name in environment for name in _TORCH):
+        return _number(environment, "RANK") if _number(environment, "WORLD_SIZE") > 1 else None
+    for scheduler in _OTHERS if "MASTER_ADDR" in environment else ():
+        found, size = scheduler.first("rank", environment), scheduler.first("world_size", environment)
+        if found is not None and size is not None:
+            return _as_number(found) if _as_number(size) > 1 else None
     if "MASTER_ADDR" in environment and _number(environment, "WORLD_SIZE") > 1 and "LOCAL_RANK" in environment:
         return _number(environment, "LOCAL_RANK") or _number(environment, "NODE_RANK")  # rank 0 is the first of both
     return None
@@ -53,35 +55,33 @@ def is_follower() -> bool:
     return bool(rank())
 
 
-def lead(place: Path, run_id: str) -> None:
-    """Tell the other ranks, if there are any, that `run_id` is the run."""
-    if rank() != 0:
-        return
-    point = _meeting_point(place)
-    point.parent.mkdir(parents=True, exist_ok=True)
-    fresh = point.with_name(f"{point.name}.{os.getpid()}")
-    fresh.write_text(run_id)
-    fresh.replace(point)
+def lead(place: Place, run_id: str) -> None:
+    """On rank 0 of several: write down for the others that `run_id` is the run; `OSError` if that fails."""
+    if rank() == 0:
+        _meeting_point(place).write(run_id)
 
 
-def followed(place: Path) -> str | None:
+def followed(place: Place) -> str | None:
     """The id of rank 0's latest run; None while there is none to be found."""
     point = _meeting_point(place)
     try:
-        if point.stat().st_mtime < _born - OLDEST:
+        if point.path.stat().st_mtime < _born - OLDEST:
             return None
-        return point.read_text() or None
     except OSError:
         return None
+    return point.read() or None
 
 
-def _meeting_point(place: Path) -> Path:
-    common = "|".join(f"{name}={os.environ.get(name, '')}" for name in _SHARED)
-    return place / FOLDER / hashlib.sha256(common.encode()).hexdigest()[:24]
+def _meeting_point(place: Place) -> Note:
+    return place.note("ranks", "|".join(f"{name}={os.environ.get(name, '')}" for name in _SHARED))
 
 
 def _number(environment: Mapping[str, str], name: str) -> int:
+    return _as_number(environment.get(name, "0"))
+
+
+def _as_number(text: str) -> int:
     try:
-        return int(environment.get(name, "0"))
+        return int(text)
     except ValueError:
         return 0

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from autotrack._guard import report_failure
-from autotrack.settings import Place
+from autotrack.place import Place
 from autotrack.sinks.base import Sink
 from autotrack.sinks.delivery import deliver
 from autotrack.sinks.opening import open_sink, sink_name

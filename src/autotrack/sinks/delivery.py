@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from autotrack._locks import FileLock
 from autotrack.journal.blobs import BlobFolder
-from autotrack.journal.confirmations import confirm, confirmed_position, notes_folder
+from autotrack.journal.confirmations import confirm, confirmed_position
 from autotrack.journal.reader import JournalReader, journals
-from autotrack.settings import Place
+from autotrack.place import DELIVERY_LEASE, Place
 from autotrack.sinks.base import Sink
 
 
@@ -40,9 +40,8 @@ def deliver(
     `stop` is asked between batches. An error of the sink ends the round and is returned in the result, not raised.
     """
     done = Delivered(sink.name)
-    folder = notes_folder(place.path, sink.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    lease = FileLock(folder / "lease")
+    lease = FileLock(place.delivery(sink.name) / DELIVERY_LEASE)
+    lease.path.parent.mkdir(parents=True, exist_ok=True)
     if not lease.acquire():
         done.busy = True
         return done
@@ -65,7 +64,7 @@ def deliver(
 def _deliver_journal(
     place: Place, journal: JournalReader, sink: Sink, done: Delivered, stop: Callable[[], bool]
 ) -> bool:
-    noted = confirmed_position(place.path, sink.name, journal.id)
+    noted = confirmed_position(place, sink.name, journal.id)
     state = journal.state()
     if noted and not journal.read(noted, state=state, size=1):
         return True
@@ -79,7 +78,7 @@ def _deliver_journal(
             position = batch.end
             done.events += len(batch.events)
         if batch or position != noted:
-            confirm(place.path, sink.name, journal.id, position)
+            confirm(place, sink.name, journal.id, position)
             noted = position
         if not batch:
             return True

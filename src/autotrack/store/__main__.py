@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from autotrack._locks import FileLock
-from autotrack.settings import Place
+from autotrack.place import Place
 from autotrack.store.engine import open_store
 from autotrack.store.folding.fold import fold
 
@@ -19,7 +19,7 @@ from autotrack.store.folding.fold import fold
 def main(folder: str) -> None:
     """Fold the journals of the place `folder` into its store."""
     place = Place(Path(folder), "named by its training")
-    with FileLock(place.path / "folding.lock") as lock:
+    with FileLock(place.folding_lock) as lock:
         if not lock.acquire():
             return
         if hasattr(os, "nice"):

@@ -19,7 +19,7 @@ from sqlalchemy.pool import StaticPool
 
 from autotrack.exceptions import ConfigurationError, MissingDependencyError, StoreError
 from autotrack.journal.host import SHARED, filesystem
-from autotrack.settings import Place
+from autotrack.place import Place
 from autotrack.store.lease import Lease
 from autotrack.store.revision import ensure_schema
 

@@ -52,11 +52,24 @@ def collect_garbage(
         return GcReport(size, len(unnamed), tuple(sorted(runs.values())))
     store.blobs.delete((blob.digest for blob in unnamed), older_than=before - grace)
     store.blobs.remove_leftovers(before - grace)
+    _remove_stale(store)
     report = GcReport(size, len(unnamed), tuple(sorted(runs.values())), _shrink(store))
     if report.blobs or report.runs:
         with store.write() as connection:
             _write_down(connection, report, actor)
     return report
+
+
+def _remove_stale(store: Store) -> None:
+    """Delete what processes left for one another in the store's place and none can use any more."""
+    if store.place is None:
+        return
+    runs = schema.runs.c
+    with store.engine.connect() as connection:
+        found = connection.execute(select(runs.id, runs.status)).all()
+    store.place.remove_stale(
+        runs={row.id for row in found}, running={row.id for row in found if row.status == "running"}
+    )
 
 
 def _purgeable() -> Select[tuple[int, str]]:

@@ -13,8 +13,8 @@ from typing import Any
 from autotrack import _guard
 from autotrack.events import AnyEvent, MetricRows, Params, RunFinished
 from autotrack.journal.reader import journals
+from autotrack.place import Place
 from autotrack.recording import collector as collector_module
-from autotrack.settings import Place
 
 
 class IntegrationTestCase(ABC):

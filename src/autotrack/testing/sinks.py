@@ -13,7 +13,7 @@ from autotrack.exceptions import NotFoundError
 from autotrack.journal.blobs import BlobFolder, put_bytes
 from autotrack.journal.reader import Batch, journals
 from autotrack.journal.writer import JournalWriter, RowPacker
-from autotrack.settings import Place, prepare
+from autotrack.place import Place, prepare
 from autotrack.sinks.base import BlobReader, Sink
 from autotrack.sinks.delivery import deliver
 from autotrack.testing.arrivals import Arrived, arrivals, missing_and_surplus

@@ -151,7 +151,7 @@ class Checkpoints:
             place = Path(path).absolute()
             self._take(checkpoint, place)
             self._submitted += 1
-            keep = remember(self._owner.place.path, place, self._training.id)
+            keep = remember(self._owner.place, place, self._training.id)
             self._owner.background.submit("copying a checkpoint", partial(self._settle, checkpoint))
             self._owner.background.submit("noting whose checkpoint it is", keep)
 

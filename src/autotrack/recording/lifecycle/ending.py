@@ -18,8 +18,7 @@ from autotrack.recording import messages, notebook
 from autotrack.recording.collector import Collector
 from autotrack.recording.failures import how_it_ended
 from autotrack.recording.run import open_runs
-
-PREEMPTING = ("SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID")
+from autotrack.schedulers import status_of_termination
 
 
 class Ending:
@@ -43,7 +42,7 @@ class Ending:
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """The handler of a signal that would have ended the process silently: record it, then end that way."""
-        status: FinalStatus = "preempted" if any(name in os.environ for name in PREEMPTING) else "killed"
+        status = status_of_termination(os.environ)
         with guarded("recording the end by a signal"):
             if os.getpid() == self.process:  # a forked child has this handler, too, and nothing to finish
                 self.finish_all(status)

@@ -151,7 +151,7 @@ class _Follower:
         self._recorder: MetricRecorder | None = None
 
     def __call__(self, values: dict[str, float]) -> None:
-        run_id = ranks.followed(self._owner.place.path)
+        run_id = ranks.followed(self._owner.place)
         if run_id is None:
             return
         if self._recorder is None or self._recorder.id != run_id:

@@ -24,6 +24,7 @@ import msgspec
 
 from autotrack._guard import guarded
 from autotrack.events import Failure
+from autotrack.place import Note, Place
 from autotrack.recording import collector as collector_module
 from autotrack.recording import ranks
 from autotrack.recording.collector import Collector, collector, is_worker, recording_allowed
@@ -49,8 +50,8 @@ class Program:
 class Meeting:
     """The folder in which the processes of a command meet, as its launcher sees it."""
 
-    def __init__(self, place: Path, run_id: str) -> None:
-        self.folder = place / "jobs" / run_id
+    def __init__(self, place: Place, run_id: str) -> None:
+        self.folder = place.job(run_id)
 
     def open(self) -> None:
         """Make the folder; `OSError` if that cannot be done."""
@@ -109,11 +110,8 @@ class JobRun(Run):
 
 def leave_failure(folder: str, error: BaseException) -> None:
     """In a process of the command: leave the exception that ended it to the launcher."""
-    path = Path(folder, f"{os.getpid()}.failure")
-    data = msgspec.json.encode(describe_failure(error))
-    fresh = path.with_suffix(".new")
-    fresh.write_bytes(data)
-    fresh.replace(path)
+    note = Note(Path(folder, f"{os.getpid()}.failure"))
+    note.write(msgspec.json.encode(describe_failure(error)).decode())
 
 
 _known: list[JobRun] = []
@@ -133,7 +131,7 @@ def job_run() -> Run | None:
         if run.id == run_id and run.collector is owner:
             return run
     with guarded("joining the run of the command"), _knowing:
-        if str(owner.place.path / "jobs" / run_id) != os.environ.get(FOLDER) or not os.path.isdir(os.environ[FOLDER]):
+        if str(owner.place.job(run_id)) != os.environ.get(FOLDER) or not os.path.isdir(os.environ[FOLDER]):
             return None
         run = JobRun(owner, run_id, os.environ)
         _known[:] = [run]

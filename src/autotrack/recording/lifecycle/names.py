@@ -8,11 +8,13 @@ import secrets
 import sys
 from pathlib import Path
 
+from autotrack.place import Place
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 _OF_SESSION = re.compile(r"-jvsc-[0-9a-f-]+$")  # what VS Code adds to a notebook's name
 
 
-def numbered(place: Path, base: str) -> str:
+def numbered(place: Place, base: str) -> str:
     """`base` with the next number in this place: `logreg-12`.
 
     Each name has a small file, to which taking a number appends one byte; where the byte landed is the number.
@@ -20,9 +22,8 @@ def numbered(place: Path, base: str) -> str:
     """
     safe = _UNSAFE.sub("-", base)[:80] or "run"
     try:
-        folder = place / "names"
-        folder.mkdir(exist_ok=True)
-        number = count(folder / safe)
+        place.names.mkdir(exist_ok=True)
+        number = count(place.names / safe)
     except OSError:
         return f"{base}-{secrets.token_hex(3)}"
     return f"{base}-{number}"

@@ -7,24 +7,15 @@ finished: a further attempt of the same run.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 from autotrack._guard import guarded
 from autotrack.exceptions import AutotrackError
+from autotrack.place import Note, Place
 from autotrack.recording.collector import Collector
 from autotrack.recording.run import Run
-
-FOLDER = "requeues"
-
-# Which variables name a job among all, and which one counts how often it was started again.
-_SCHEDULERS = (
-    (("SLURM_JOB_ID", "SLURM_CLUSTER_NAME", "SLURM_ARRAY_TASK_ID"), "SLURM_RESTART_COUNT"),
-    (("LSB_JOBID", "LSB_JOBINDEX"), "LSB_RESTART_COUNT"),
-    (("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT"), "TORCHELASTIC_RESTART_COUNT"),
-)
+from autotrack.schedulers import SCHEDULERS, Scheduler
 
 _taken: set[str] = set()
 
@@ -38,24 +29,21 @@ class _Written(NamedTuple):
 
 def remember(run: Run) -> None:
     """Write down that this job opened `run`; nothing without a scheduler that starts jobs again."""
-    file = _file(run.collector.place.path)
-    if file is None:
+    note = _note(run.collector.place)
+    if note is None:
         return
     with guarded("remembering the run for a restart of the job"):
         _taken.add(run.id)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        line = "\t".join(_Written(run.id, run.kind, run.experiment, run.name))
-        with file.open("a", encoding="utf-8") as out:
-            out.write(line.replace("\n", " ") + "\n")
+        note.append("\t".join(_Written(run.id, run.kind, run.experiment, run.name)).replace("\n", " "))
 
 
 def interrupted(owner: Collector, kind: str, experiment: str, name: str | None) -> Run | None:
     """The next attempt of the run that an earlier start of this job left unfinished; None if there is none."""
-    file = _file(owner.place.path)
-    if file is None or not _restarts():
+    note = _note(owner.place)
+    if note is None or not _restarts():
         return None
     with guarded("looking for the run that the job left"):
-        for written in reversed(_read(file)):
+        for written in reversed(_read(note)):
             fits = written.kind == kind and written.experiment == experiment and name in (None, written.name)
             if fits and written.run not in _taken:
                 _taken.add(written.run)
@@ -76,22 +64,25 @@ def _unfinished(owner: Collector, run_id: str) -> Run | None:
         return None
 
 
-def _read(file: Path) -> list[_Written]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
+def _read(note: Note) -> list[_Written]:
+    lines = note.read().splitlines()
     return [_Written(*parts) for line in lines if len(parts := line.split("\t")) == len(_Written._fields)]
 
 
-def _file(place: Path) -> Path | None:
-    for names, count in _SCHEDULERS:
-        if names[0] in os.environ and (count in os.environ or names[0] == "SLURM_JOB_ID"):
-            job = "|".join(f"{name}={os.environ.get(name, '')}" for name in names)
-            return place / FOLDER / hashlib.sha256(job.encode()).hexdigest()[:24]
+def _note(place: Place) -> Note | None:
+    for scheduler in _restarting():
+        # SLURM sets its counter only from the first restart on
+        if scheduler.name == "slurm" or scheduler.first("restarts", os.environ) is not None:
+            job = "|".join(f"{name}={os.environ.get(name, '')}" for name in scheduler.identity)
+            return place.note("requeues", job)
     return None
 
 
 def _restarts() -> int:
-    counts = [os.environ.get(count, "0") for names, count in _SCHEDULERS if names[0] in os.environ]
+    counts = [scheduler.first("restarts", os.environ) or "0" for scheduler in _restarting()]
     return max((int(count) for count in counts if count.isdigit()), default=0)
+
+
+def _restarting() -> list[Scheduler]:
+    """The schedulers of this process that may start its job again, from the outermost to the innermost."""
+    return [scheduler for scheduler in SCHEDULERS if "restarts" in scheduler.facts and scheduler.started(os.environ)]

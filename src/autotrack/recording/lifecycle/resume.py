@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import cast
 
 from autotrack._locks import FileLock
@@ -48,9 +47,9 @@ def earlier_attempt(owner: Collector, *, run_id: str | None, reference: str | No
 
 
 def _claim(owner: Collector, run_id: str) -> None:
-    folder = owner.place.path / "claims"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / hashlib.sha256(run_id.encode()).hexdigest()[:32])
+    note = owner.place.note("claims", run_id)
+    note.prepare()
+    lock = FileLock(note.path)
     earlier = _claims.pop(run_id, None)
     if earlier is not None:
         earlier.release()

@@ -110,9 +110,7 @@ def open_run(
     run = Run(
         owner,
         _checked_id(run_id) if run_id else new_run_id(),
-        name=checked_key(
-            name or owner.settings.name or names.numbered(owner.place.path, base or experiment_name(owner))
-        ),
+        name=checked_key(name or owner.settings.name or names.numbered(owner.place, base or experiment_name(owner))),
         experiment=experiment_name(owner, experiment or (around.experiment if around is not None else None)),
         kind=kind,
         parent=above,
@@ -156,7 +154,7 @@ def _open(run: Run, *, params: Mapping[str, Any] | None, tags: Mapping[str, Any]
     messages.recording(run)
     record_surroundings(run)
     if run.parent is None:
-        ranks.lead(run.collector.place.path, run.id)
+        ranks.lead(run.collector.place, run.id)
         requeue.remember(run)
     return run
 

@@ -82,7 +82,7 @@ def begin_training(
     if isinstance(around, NullRun):
         return NullTraining(around, 0, owns_run=False)
     if around is not None:
-        ranks.lead(around.collector.place.path, around.id)
+        ranks.lead(around.collector.place, around.id)
         training = Training(around, around.next_training(name, framework, kind), owns_run=False)
         if tags:
             training.set_tags(tags)

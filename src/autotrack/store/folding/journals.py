@@ -18,6 +18,7 @@ from autotrack.journal.confirmations import is_confirmed
 from autotrack.journal.host import boot_id
 from autotrack.journal.layout import LOCK_NAME, Header
 from autotrack.journal.reader import Batch, JournalReader, State, journals
+from autotrack.place import Place
 from autotrack.store import schema
 from autotrack.store.bulk import Keys, rows_in
 from autotrack.store.engine import Store
@@ -159,7 +160,7 @@ class JournalFold:
 
     def _is_confirmed(self, reader: JournalReader) -> bool:
         others = (sink for sink in reader.header.sinks if sink != STORE)
-        return all(is_confirmed(self.directory.parent, sink, reader) for sink in others)
+        return all(is_confirmed(Place(self.directory.parent), sink, reader) for sink in others)
 
     def _delete(self, finished: list[_KnownJournal]) -> None:
         old = [journal for journal in finished if not _is_too_young(journal.reader)]
