@@ -1,4 +1,4 @@
-"""What started the process among others: batch systems, launchers and clouds, by the variables that they set."""
+"""The batch systems, launchers and clouds that started the process, detected by the variables that they set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUMBERS = frozenset({"rank", "world_size", "local_rank", "restarts", "nodes", "
 
 @dataclass(frozen=True)
 class Scheduler:
-    """A scheduler: it is there when all of `signs` are set; `facts` names the variables of each fact, best first."""
+    """A scheduler, detected when all of `signs` are set; `facts` lists the variables of each fact, preferred first."""
 
     name: str
     signs: tuple[str, ...]
@@ -73,7 +73,7 @@ SCHEDULERS = (
 
 
 def gather(environment: Mapping[str, str] | None = None, namespace: Path = NAMESPACE) -> Facts:
-    """What the schedulers say, each under its name, and together: `kind`, `job`, `rank`, `world_size`, `restarts` …
+    """Return the facts of each scheduler under its name, and those of all: `kind`, `job`, `rank`, `world_size` …
 
     The job is the outermost scheduler's; ranks and restarts are the innermost one's. Empty if there is none.
     """
