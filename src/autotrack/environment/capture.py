@@ -1,4 +1,4 @@
-"""Capture of a run's environment: independent gatherers, each with a time limit, whose facts are freed of secrets."""
+"""Capture of a run's environment by independent gatherers, each with a time limit, and redaction of their facts."""
 
 from __future__ import annotations
 

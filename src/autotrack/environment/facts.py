@@ -22,7 +22,7 @@ class Absent(Unavailable):
 
 @dataclass(frozen=True)
 class Facts:
-    """What a gatherer found: plain `data`, `files` by slash-separated name, and sentences on what is `missing`.
+    """The result of a gatherer: plain `data`, `files` by slash-separated name, and sentences on what is `missing`.
 
     Empty facts mean that there is nothing to find and nothing wrong with that.
     """

@@ -31,7 +31,7 @@ _FAMILIES = (
 
 
 def gather(script: Path | None, environment: Mapping[str, str] | None = None) -> Facts:
-    """Return the facts of this process and of `script`, the entry script; env holds only variables that matter."""
+    """Return the facts of this process and its entry `script`; `env` has only variables that affect a training."""
     data: dict[str, Any] = {
         "argv": list(sys.argv),
         "command": list(sys.orig_argv),

@@ -1,9 +1,9 @@
 """Removal of secrets from recorded data, before it is written to disk.
 
 Structured fields are masked and listed by their dotted path; a part of free text with a likely secret is withheld
-whole and listed, never rewritten. A secret is: a value under the name of one (`api_key`, `hf_token`,
-`db_passwd`), a value in the format of one (`ghp_…`, `AKIA…`, a JWT, a private key) and credentials inside a URL.
-Names that only look alike (`num_memory_tokens`, `author`, `key_dim`, `pad_token`) are no secrets.
+whole and listed, never rewritten. Secrets are values under a secret's name (`api_key`, `hf_token`, `db_passwd`),
+values in the format of a secret (`ghp_…`, `AKIA…`, a JWT, a private key) and credentials inside a URL. Values under
+names that only look alike (`num_memory_tokens`, `author`, `key_dim`, `pad_token`) are not secrets.
 
 Only the standard library is used, and nothing is imported that a training process does not have anyway.
 """

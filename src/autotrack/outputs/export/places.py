@@ -1,4 +1,4 @@
-"""Where an export goes: a folder, which appears whole or not at all, or object storage."""
+"""Destinations of an export: a folder, which appears whole or not at all, or object storage."""
 
 from __future__ import annotations
 
