@@ -1,7 +1,7 @@
 """The command `autotrack`: its options, its groups of commands, and how it ends.
 
 Exit codes: 0 done (also where nothing is recorded yet), 1 an error, 2 a wrong command line or filter, 130 Ctrl-C,
-141 whoever read the output has left. An error is one line on stderr; AUTOTRACK_DEBUG=1 shows where it came from.
+141 the reader of the output closed the pipe. An error is one line on stderr; AUTOTRACK_DEBUG=1 shows its traceback.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _hint(error: Exception) -> str:
 
 
 def _say_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """`sys.excepthook`: what nobody foresaw, in one line as well."""
+    """A `sys.excepthook` that reports an unexpected error in one line, too."""
     text = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
     screen.say(f"error: {kind.__name__}: {text} (AUTOTRACK_DEBUG=1 shows where)")
 

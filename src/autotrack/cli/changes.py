@@ -126,7 +126,7 @@ def _tag(text: str) -> tuple[str, str | None]:
 
 
 def _changed(reader: Reader, run: str, change: Callable[[Record], None]) -> Record:
-    """The record after the change, which goes the way of every event: through a journal into the store."""
+    """Apply `change` to the run, through a journal into the store, and return the changed record."""
     if not _may_record(reader):
         raise StoreError(f"{reader.place.path} cannot be written by this process")
     record = reader.get(run)

@@ -1,4 +1,4 @@
-"""Which params and metrics say most about some runs: what a list has room for."""
+"""Selection of the params and metrics that a list of runs has room for, the most informative first."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from autotrack.query.records import Record
 
 ENOUGH = 6  # columns of each kind, however wide the terminal is
-_CONSIDERED = 200  # runs looked at
+_CONSIDERED = 200  # only so many runs are examined
 
 
 def telling_params(records: Sequence[Record]) -> list[str]:
-    """Params that tell the runs apart, best first: those that the user set, then those that most runs have.
+    """Return the params in which the runs differ: those that the user set first, then those that most runs have.
 
-    Where no param has two values, those that were set.
+    If no param has two values, those that the user set.
     """
     sample = records[:_CONSIDERED]
     values = [{key: _comparable(record.params[key]) for key in _choices(record)} for record in sample]
@@ -28,7 +28,7 @@ def telling_params(records: Sequence[Record]) -> list[str]:
 
 
 def telling_metrics(records: Sequence[Record]) -> list[str]:
-    """Metrics worth a column, best first: of test and validation data before others, those that few runs have last."""
+    """Return the metrics to show, most relevant first (test and validation before others); rare ones come last."""
     sample = records[:_CONSIDERED]
     values = [
         {key: _comparable(found.last) for key, found in record.metrics.items() if not key.startswith("system/")}
@@ -53,17 +53,17 @@ def _keys(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _differing(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Keys that have at least two values, in the order in which they come up."""
+    """Keys that have at least two values, in the order of their first occurrence."""
     return [key for key in _keys(found) if len({values[key] for values in found if key in values}) > 1]
 
 
 def _coverage(found: Sequence[Mapping[str, Any]], key: str) -> float:
-    """The share of runs that have the key, roughly: a few without it make no difference."""
+    """The share of runs that have the key, rounded to tenths, so that a few runs without it make no difference."""
     return round(sum(key in values for values in found) / len(found), 1)
 
 
 def _without_twins(keys: Sequence[str], found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys without those that say again what a neighbour says (`model.module` beside `model.class`)."""
+    """The keys without those that only repeat how a sibling varies (`model.module` beside `model.class`)."""
     kept: dict[tuple[str, tuple[int, ...]], str] = {}
     for key in keys:
         values = [values.get(key) for values in found]

@@ -57,7 +57,7 @@ def _last_two(runs: Sequence[Record]) -> list[Record]:
 
 
 def _show(found: Comparison, *, everything: bool) -> None:
-    """One table, so that columns stand below each other, with a heading before each part."""
+    """Print one table, so that the columns of all sections are aligned, with a heading before each section."""
 
     if not found.sections:
         screen.show("no difference")
@@ -81,7 +81,7 @@ def _show(found: Comparison, *, everything: bool) -> None:
 
 
 def _telling(found: Comparison, section: str, rows: Mapping[str, Values]) -> Mapping[str, Values]:
-    """The rows without defaults that only some of the runs have: those say again that the models are others."""
+    """Drop the default params that only some of the runs have: they only repeat that the models differ."""
     from autotrack.query.diff import ABSENT
 
     if section != "params":
@@ -101,7 +101,7 @@ def _differing_first(rows: Mapping[str, Values]) -> Iterator[tuple[str, Values]]
 
 
 def _print_in_parts(table: Table, parts: Sequence[tuple[str, int, int]]) -> int:
-    """Write the table part by part: its name, how many rows it has, how many are left out."""
+    """Print the table by `parts` (section, rows shown, rows left out); returns the number of columns left out."""
     from autotrack.cli.tables import title
 
     lines, hidden = table.lines(screen.width())

@@ -1,4 +1,4 @@
-"""The command `doctor`: whether everything that recording needs is in order, and what to do where it is not."""
+"""The command `doctor`: checks everything that recording needs, and suggests what to do about problems."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _STYLES = {"ok": "green", "note": "yellow", "problem": "red"}
 
 @dataclass(frozen=True)
 class Finding:
-    """What one look found: the part it belongs to, its subject, and how it is."""
+    """The result of one check: the part of the output it belongs to, its subject, a verdict and details."""
 
     part: str
     subject: str

@@ -1,4 +1,4 @@
-"""What surrounded a run, in a few lines: code, program, machine, packages."""
+"""The environment of a run in a few lines: code, program, machine, packages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FRAMEWORKS = (
 
 
 def environment_rows(record: Record) -> Iterator[tuple[str, Cell]]:
-    """Name and value of each line."""
+    """Yield the name and the value of each line."""
     sections = record.environment
     empty: dict[str, Any] = {}
     yield from _git(sections.get("git", empty))

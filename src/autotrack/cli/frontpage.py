@@ -1,4 +1,4 @@
-"""What `autotrack` and `autotrack --help` show: what there is to do, and examples."""
+"""The help page of `autotrack` and `autotrack --help`: commands by group, options and examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `history`: the points of metrics, to look at or as CSV and JSON."""
+"""The command `history`: the points of metrics, as a table, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def history(
 
 
 def read_series(records: Sequence[Record], metrics: Sequence[str] | None) -> list[Series]:
-    """The metrics of the runs, in the order asked for, by default all that are not the system's.
+    """Read the series of each run, in the order of `metrics`; by default all metrics except those of the system.
 
     `NotFoundError` for a metric that none of the runs has.
     """
@@ -84,7 +84,7 @@ def read_series(records: Sequence[Record], metrics: Sequence[str] | None) -> lis
         known = [name for name in wanted if len(records) == 1 or name in record.metrics]
         found += _series_of(record, read_history(record.selection, known)) if known else []
     if not found and metrics:
-        read_history(records[0].selection, wanted)  # raises what says which metrics there are
+        read_history(records[0].selection, wanted)  # raises an error that lists the known metrics
     return found
 
 
@@ -166,7 +166,7 @@ def _show_some(found: Sequence[Series]) -> None:
 
 
 def thinned(count: int, few: int) -> list[int]:
-    """At most `few` of `count` places, evenly, the first and the last among them."""
+    """Return at most `few` of `count` indices, evenly spaced, with the first and the last among them."""
     if count <= few:
         return list(range(count))
     return [round(place * (count - 1) / (few - 1)) for place in range(few)]

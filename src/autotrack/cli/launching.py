@@ -1,4 +1,4 @@
-"""The commands `run` and `logs`: a command launched and recorded, and what it wrote."""
+"""The commands `run` and `logs`: launch and record a command, and print its recorded output."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Journal:
-    """A journal before the fold, and what became of it."""
+    """The state of a journal before the fold, and its outcome."""
 
     journal: str
     state: str
@@ -78,7 +78,7 @@ def _journals(place: Place) -> Iterator[_Journal]:
 
 
 def unreadable_journals(place: Place) -> Iterator[tuple[str, str]]:
-    """Folders among the journals that are none, or cannot be read, each with what is wrong."""
+    """Yield the name and the error of each folder that is no journal, or whose header cannot be read."""
     from autotrack.exceptions import JournalError
     from autotrack.journal.reader import JournalReader
 
@@ -94,7 +94,7 @@ def unreadable_journals(place: Place) -> Iterator[tuple[str, str]]:
 
 
 def _complete(store: Store, place: Place, found: Sequence[_Journal]) -> None:
-    """Note what became of the journals in the fold."""
+    """Fill in the outcome of the fold for each journal: its runs, damaged places, and whether it was deleted."""
     from autotrack.query.upkeep import folded_journals
 
     folded = folded_journals(store, [journal.journal for journal in found])

@@ -1,4 +1,4 @@
-"""The command `reproduce`: how to do a run again, and what of it cannot be had again."""
+"""The command `reproduce`: how to reproduce a run, and the gaps that cannot be reproduced."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def reproduce(
 
 
 def shape(planned: Reproduction, built: Built | None) -> dict[str, Any]:
-    """What `--json` prints; keys are added, never renamed or removed."""
+    """Return the data that `--json` prints; keys are added, never renamed or removed."""
     code, lock = planned.code, planned.requirements.lock
     patch = None if code.patch is None else {"size": code.patch.size, "digest": code.patch.digest}
     return {

@@ -1,4 +1,4 @@
-"""Runs as rows: what each column says of a run, and which columns tell the runs apart."""
+"""Tables of runs: the cells of each column, and the choice of the columns in which the runs differ."""
 
 from __future__ import annotations
 
@@ -26,21 +26,25 @@ _Columns = list[tuple[Column, list[Cell]]]
 
 
 def table_of_runs(runs: Runs, extra: Sequence[str] = (), *, indent: int = 0) -> Table:
-    """Name, id, status, times, then what tells the runs apart; `extra` names columns that come before that."""
+    """A table of name, id, status, times, and the params and metrics in which the runs differ.
+
+    `extra` names further columns; where room is short, they are left out after the params and metrics.
+    """
     telling = [_told(runs, name, rank) for name, rank in _interesting(runs, extra)]
     return Table.of(_fixed(runs) + telling, indent=indent)
 
 
 def table_of_columns(runs: Runs, names: Sequence[str]) -> Table:
-    """Exactly the columns that were asked for."""
+    """A table of exactly the columns `names`."""
     now = utc_now()
     return Table.of((Column(name, shortest=None if name == "id" else 6), _named(runs, name, now)) for name in names)
 
 
 def values_of(runs: Runs, name: str) -> list[Any]:
-    """What a name means in each run: an attribute of the run, or what filters mean by it; None where it has nothing.
+    """Return the value of `name` in each run, None where a run has none; `FilterError` for an unknown name.
 
-    A bare name is an attribute of the run, else a metric, param or tag. `FilterError` for a name that means nothing.
+    A bare name is a metric, param or tag that some run has, else an attribute of the run (as `run.NAME` always is);
+    other names have the meaning that they have in filters.
     """
     plain, known = name.removeprefix("run."), _whose(runs, name)
     if plain in ATTRIBUTES and (plain != name or not known):
@@ -58,7 +62,7 @@ def values_of(runs: Runs, name: str) -> list[Any]:
 
 
 def _whose(runs: Iterable[Record], name: str) -> str:
-    """The namespace of a name that some run has as it is."""
+    """The namespace ("metrics", "params" or "tags") in which some run has the bare name; "" if there is none."""
     for root in ("metrics", "params", "tags"):
         if any(name in getattr(record, root) for record in runs):
             return root
@@ -66,7 +70,7 @@ def _whose(runs: Iterable[Record], name: str) -> str:
 
 
 def _metric(runs: Iterable[Record], key: str) -> tuple[str, str]:
-    """A metric that some run has, and which of its values is meant; empty where the name needs the filter's grammar."""
+    """Split a key into a metric that some run has and the aggregate; both are empty if the key needs filter grammar."""
     from autotrack.query.fields import AGGREGATES
 
     stem, _, aggregate = key.rpartition(".")
@@ -77,29 +81,29 @@ def _metric(runs: Iterable[Record], key: str) -> tuple[str, str]:
 
 
 def run_id(record: Record) -> Cell:
-    """The beginning of an id, enough to name the run; the whole of one that somebody chose."""
+    """The short id of a run in a terminal, the whole id in a pipe; an id chosen by the user is never cut."""
     return Cell(short_id(record.id), "dim", exact=record.id)
 
 
 def status(record: Record, seen: datetime.datetime | None, now: datetime.datetime) -> Cell:
-    """The status, and when a silent run was last heard of."""
+    """The status and, for a silent run, when it was last seen."""
     remark = f" (last seen {wording.age(seen, now)})" if seen is not None else ""
     return Cell(record.status + remark, STATUS_STYLES.get(record.status, ""), exact=record.status)
 
 
 def moment(when: datetime.datetime | None, now: datetime.datetime) -> Cell:
-    """A time: how long ago to a person, the local date and time to a program."""
+    """A time: its age in a terminal, the local date and time in a pipe."""
     return Cell(wording.age(when, now), exact="" if when is None else when.astimezone().isoformat(timespec="seconds"))
 
 
 def took(record: Record, *, exact: bool = False) -> Cell:
-    """The duration in words or, into a pipe and if asked for, `exact`: in seconds."""
+    """The duration in words; with `exact`, in a pipe, in seconds."""
     seconds = "" if record.duration is None else f"{record.duration:.6f}"
     return Cell(wording.duration(record.duration), exact=seconds if exact else None, number=True)
 
 
 def value(found: Any, *, exact: bool = False) -> Cell:
-    """Any value; numbers short or, into a pipe and if asked for, `exact`."""
+    """Any value, with numbers rounded; with `exact`, in a pipe, all their digits."""
     if found is None:
         return Cell("")
     if isinstance(found, (int, float)) and not isinstance(found, bool):
@@ -108,7 +112,7 @@ def value(found: Any, *, exact: bool = False) -> Cell:
 
 
 def utc_now() -> datetime.datetime:
-    """The present."""
+    """The current time in UTC."""
     return datetime.datetime.now(datetime.timezone.utc)
 
 
@@ -135,7 +139,7 @@ def _fixed(runs: Runs) -> _Columns:
 
 
 def _interesting(records: Sequence[Record], extra: Sequence[str]) -> list[tuple[str, int]]:
-    """Names of columns and their ranks: params, then metrics; the ranks take turns, so that both are there."""
+    """Names and ranks of columns, params before metrics; ranks alternate, so that a narrow table shows both."""
     given = [name for name in extra if name.removeprefix("run.") not in ATTRIBUTES]
     known = {*given, *map(_without_aggregate, given)}
     params = [f"params.{key}" for key in choosing.telling_params(records)]

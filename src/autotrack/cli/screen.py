@@ -1,6 +1,6 @@
-"""What a command writes: text and JSON to stdout, remarks and errors to stderr, progress while it works.
+"""The output of commands: text and JSON on stdout, remarks and errors on stderr, and a progress bar.
 
-In a terminal there is colour, and lines fit its width. Into a pipe or file goes plain text: no colour, nothing cut.
+In a terminal there is colour, and lines fit its width. In a pipe or file the text is plain: no colour, nothing cut.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.text import Text
 
-CLOSED_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
+CLOSED_PIPE = 141  # the exit code that a shell reports for a program ended by SIGPIPE
 BAR_AFTER = 1.0
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 def prepare() -> None:
-    """Write UTF-8, whatever the locale says, and remarks of libraries as one line each."""
+    """Make stdout and stderr UTF-8 in any locale, and show warnings of libraries as one line each."""
     import warnings
 
     for stream in (sys.stdout, sys.stderr):
@@ -39,30 +39,30 @@ def prepare() -> None:
 
 
 def is_terminal() -> bool:
-    """Whether stdout shows what is written to a person."""
+    """Whether stdout is a terminal."""
     return console().is_terminal
 
 
 def width() -> int | None:
-    """Columns of the terminal; None where lines may be as long as they like."""
+    """The width of the terminal in columns; None if stdout is none, where lines have no limit."""
     return console().width if is_terminal() else None
 
 
 @functools.cache
 def console() -> Console:
-    """The console of stdout, which takes text literally."""
+    """The Rich console of stdout, which prints text literally, without markup or highlighting."""
     from rich.console import Console
 
     return Console(highlight=False, markup=False, emoji=False, legacy_windows=False)
 
 
 def visible(text: str) -> str:
-    """The text with control characters spelled out: what was recorded must not move a cursor."""
+    """The text with control characters spelled out: recorded text must not move the cursor."""
     return text.translate(_CONTROLS)
 
 
 def write(text: str) -> None:
-    """Write to stdout; a reader that has left ends the program quietly."""
+    """Write to stdout; if the reader closed the pipe, exit with `CLOSED_PIPE` and no message."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -72,7 +72,7 @@ def write(text: str) -> None:
 
 
 def show(*lines: Text | str) -> None:
-    """Write lines, with their styles where there is a terminal, which cuts none of them."""
+    """Write lines to stdout without wrapping or cutting them, styled if it is a terminal."""
     with console().capture() as captured:
         for line in lines:
             console().print(line, soft_wrap=True)
@@ -80,7 +80,7 @@ def show(*lines: Text | str) -> None:
 
 
 def remark(*lines: str) -> None:
-    """Lines that help a person and would be in the way of a program: shown, dimmed, in a terminal only."""
+    """Write dimmed lines, in a terminal only: hints for a user that would disturb a program reading the output."""
     if lines and is_terminal():
         from rich.text import Text
 
@@ -88,7 +88,7 @@ def remark(*lines: str) -> None:
 
 
 def say(text: str) -> None:
-    """A remark on stderr."""
+    """Write a line to stderr; does nothing if that is closed."""
     try:
         print(visible(text), file=sys.stderr, flush=True)
     except (OSError, ValueError):  # closed
@@ -103,7 +103,7 @@ def show_json(value: Any) -> None:
 
 
 def show_json_list(values: Iterator[Any]) -> None:
-    """Write values as a JSON list, one per line, as they come."""
+    """Write values as a JSON list, one per line, each as soon as it is produced."""
     from autotrack.query.shapes import as_json
 
     write("[")
@@ -113,7 +113,7 @@ def show_json_list(values: Iterator[Any]) -> None:
 
 
 class Working:
-    """A bar on stderr that appears when work takes longer than a second; harmless where there is no terminal."""
+    """A progress bar on stderr that appears after a second of work; does nothing if stderr is no terminal."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -125,7 +125,7 @@ class Working:
         self._drawn = 0.0
 
     def __call__(self, done: int, total: int) -> None:
-        """Note how far the work is."""
+        """Update the progress to `done` of `total`."""
         self._state = (done, total)
         now = time.monotonic()
         if self._bar is not None and now - self._drawn > 0.1:
@@ -133,12 +133,12 @@ class Working:
             self._draw()
 
     def start(self) -> None:
-        """Begin to wait."""
+        """Start the timer that makes the bar appear."""
         if sys.stderr.isatty():
             self._timer.start()
 
     def stop(self) -> None:
-        """Take the bar away."""
+        """Cancel the timer and remove the bar."""
         self._timer.cancel()
         with self._lock:
             if self._bar is not None:
@@ -172,7 +172,7 @@ class Working:
 
 @contextmanager
 def working(what: str) -> Iterator[Working]:
-    """Show a bar while the block works, if that takes longer than a second; call what it gives with (done, total)."""
+    """Show a progress bar during the block if it takes longer than a second; yields the callback for (done, total)."""
     bar = Working(what)
     bar.start()
     try:

@@ -1,4 +1,4 @@
-"""Where the commands look, and how they find a RUN."""
+"""What commands share: opening the store, completing RUN, and common arguments."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from autotrack.recording.collector import Collector
 
 COMPLETIONS = 200
-UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer brings click along or imports it, by version
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # some typer versions bundle click, others import it
 
 
 class NothingRecorded(Exception):  # noqa: N818 - it is an answer, not an error
-    """Nothing has been recorded at this place; not an error. `answer` is what a program gets for `--json`."""
+    """Nothing has been recorded at this place; not an error. `answer` is the output for `--json`."""
 
     def __init__(self, place: Place, answer: str | None = None) -> None:
         super().__init__(str(place.path))
@@ -32,16 +32,16 @@ class NothingRecorded(Exception):  # noqa: N818 - it is an answer, not an error
 
 
 def is_empty(owner: Collector) -> bool:
-    """Whether nobody has recorded anything at the place of `owner`, so that even opening it would leave traces."""
+    """Whether there is neither a store nor a journal at the place of `owner`, so that opening it would create files."""
     place = owner.place
     return owner.settings.store is None and not place.database.exists() and not place.journals.is_dir()
 
 
 @contextmanager
 def reading(answer: str | None = None, *, wanted: Sequence[str] = ()) -> Iterator[Reader]:
-    """A reader that is up to date.
+    """Open a reader and fold pending journals into its store.
 
-    Where nothing is recorded yet, `NothingRecorded` with `answer`; `NotFoundError` if the runs `wanted` are named.
+    If nothing is recorded yet, `NothingRecorded` with `answer`, or `NotFoundError` if `wanted` names runs.
     """
     from autotrack.query.reader import open_reader
     from autotrack.query.upkeep import has_runs
@@ -65,7 +65,7 @@ def _nothing(place: Place, answer: str | None, wanted: Sequence[str]) -> Excepti
 
 
 def say_empty(empty: NothingRecorded) -> None:
-    """Tell what to do where nothing is recorded yet."""
+    """Print that nothing is recorded yet and what to do, or the answer for `--json`."""
     from autotrack.settings import FOLDER, fallback_place
 
     lines = [f"no runs yet in {empty.place.path} ({empty.place.reason})"]
@@ -86,7 +86,7 @@ def say_empty(empty: NothingRecorded) -> None:
 
 
 def complete_run(incomplete: str) -> list[tuple[str, str]]:
-    """Ids and names that begin with what was typed, those of the latest runs first."""
+    """Shell completion of RUN: ids and names that begin with `incomplete`, those of the latest runs first."""
     from autotrack.query.completion import latest_runs
     from autotrack.settings import find_place, load
 

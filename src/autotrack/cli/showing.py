@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FEW = 12
 MANY = 40
-SPARK_POINTS = 3_000_000  # more than these are not read for little curves
+SPARK_POINTS = 3_000_000  # sparklines are left out if they would need more points than these
 
 
 def show(
@@ -143,7 +143,7 @@ def _metrics(record: Record, *, everything: bool) -> None:
 
 
 def _curves(record: Record, keys: Sequence[str]) -> dict[str, str]:
-    """The course of each metric that has one, as a line of little bars."""
+    """Return the sparkline of each metric with several points; empty if there are too many points to read."""
     several = [key for key in keys if record.metrics[key].count > 1]
     if not several or sum(record.metrics[key].count for key in several) > SPARK_POINTS:
         return {}
@@ -238,7 +238,7 @@ def _capture_report(record: Record) -> None:
 
 
 def _wrapped(lines: Sequence[str], text: type[Text]) -> Iterator[Text]:
-    """Each line with a dash before it, folded at the width of the terminal."""
+    """Yield each line with a dash before it, wrapped at the width of the terminal."""
     import textwrap
 
     width = screen.width()

@@ -1,4 +1,4 @@
-"""Tables that fit: in a terminal the columns that it has room for, into a pipe all of them and nothing cut."""
+"""Tables: in a terminal limited to the columns that fit, in a pipe with all columns, uncut."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ GAP = 2
 
 @dataclass(frozen=True)
 class Cell:
-    """What one cell says: `text` to a person, `exact` to a program that reads the output, if that differs.
+    """A cell: `text` is shown in a terminal, `exact` is written to a pipe, if it differs.
 
-    A column of which no cell is anything but a `number`, or empty, is aligned to the right.
+    A column is aligned to the right if all its cells that are not empty are a `number`.
     """
 
     text: str
@@ -34,11 +34,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column. Where room is short, those of a high `rank` are left out first, and those of rank 0 never.
+    """A column. Where room is short, columns of a high `rank` are left out first, and those of rank 0 never.
 
-    `shortest` is how far it may be cut, None for not at all; that happens to make room for others if it is `soft`, else
-    only where nothing can be left out any more. `longest` is what it takes of a terminal at most. Titles, and cells
-    if `ends` is set, lose their middle, so that the number at the end of a name stays.
+    `shortest` is the width down to which it may be cut, None for not at all. A `soft` column is cut to make room for
+    further columns, any other only if what cannot be left out does not fit. `longest` is its largest width in a
+    terminal. Titles, and cells if `ends` is set, are cut in the middle, so that the number at the end of a name stays.
     """
 
     title: str
@@ -61,7 +61,7 @@ class Table:
 
     @classmethod
     def of(cls, columns: Iterable[tuple[Column, Sequence[Cell]]], *, indent: int = 0) -> Table:
-        """A table of columns that know their cells."""
+        """Make a table from columns and their cells."""
         chosen = list(columns)
         return cls([column for column, _ in chosen], list(zip(*(cells for _, cells in chosen), strict=True)), indent)
 
@@ -96,7 +96,7 @@ class Table:
         return lines, len(self.columns) - len(chosen)
 
     def _fit(self, wide: list[int], width: int) -> list[int]:
-        """The columns to show; those that are cut are made narrower in `wide`."""
+        """Return the indices of the columns to show, and reduce the widths in `wide` of those that are cut."""
 
         def excess(chosen: Iterable[int], sizes: Sequence[int]) -> int:
             return sum(sizes[index] + GAP for index in chosen) - GAP - width
@@ -147,7 +147,7 @@ def listed(pairs: Iterable[tuple[str, Cell | str]], *, indent: int = 2, longest_
 
 
 def _without_middle(text: str, width: int) -> str:
-    """The text in at most `width` columns, its beginning and the last third of what fits."""
+    """Cut the text to at most `width` columns by leaving out its middle; about a third of the rest is its end."""
     from rich.cells import cell_len, chop_cells
 
     if cell_len(text) <= width:
@@ -168,7 +168,7 @@ def _is_numeric(cells: Iterable[Cell]) -> bool:
 
 
 def title(text: str, more: str = "", *, first: bool = False) -> None:
-    """The heading of a part, with a remark on what is left out."""
+    """Print the heading of a part; in a terminal with a remark on what is left out."""
     from rich.text import Text
 
     heading = Text(text, style="bold")

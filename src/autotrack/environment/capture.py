@@ -1,4 +1,4 @@
-"""Capturing what surrounds a run: each gatherer for itself, in its time, without the secrets that it found."""
+"""Capture of a run's environment by independent gatherers, each with a time limit, and redaction of their facts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Captured:
 
     `files` holds contents by slash-separated name. `masked` lists what was withheld: dotted paths inside `data`, names
     of files, hunks of the patch. `unavailable` says what could not be gathered; `data` may still hold the rest.
-    `absent` says that there is none, and nothing went wrong.
+    `absent` is True if there is nothing to gather (no repository, say) and nothing failed.
     """
 
     name: str
@@ -50,12 +50,12 @@ def capture(
     script: Path | None = None,
     only: Collection[str] | None = None,
 ) -> None:
-    """Gather what is switched on, the cheapest first, and hand each section to `emit` as soon as it is there.
+    """Gather the sections that the settings enable, the cheapest first, and pass each to `emit` as soon as it is done.
 
     Meant for a background thread. A gatherer that takes longer than `settings.environment_timeout` is given up on and
-    reported as unavailable; one that finds nothing (no scheduler, no notebook) says nothing. `place` is the folder of
-    the recordings, which the state of the code leaves out. `script` is the entry script as it was known earlier: once
-    a script has run to its end, Python forgets its path. `only` names the sections that are wanted.
+    reported as unavailable; for one that finds nothing (no scheduler, no notebook) nothing is emitted. `place` is the
+    folder of the recordings, which the state of the code leaves out. `script` is the entry script as it was known
+    earlier: once a script has run to its end, Python forgets its path. `only` limits the capture to these sections.
     """
     with loading():
         import_module("autotrack.environment.secret_text")
@@ -74,7 +74,7 @@ def capture(
 
 
 def _captured(name: str, gatherer: Callable[[_Request], Facts], request: _Request) -> Captured:
-    """The facts without their secrets. Packages may well be called `google-auth`: there the names say nothing."""
+    """Run `gatherer` and redact its facts; names of packages are not checked, since one may be called `google-auth`."""
     facts = gatherer(request)
     data, masked = redact_mapping(facts.data, names=name != "packages")
     files: dict[str, bytes] = {}
@@ -98,7 +98,7 @@ def _safe_file(name: str, content: bytes) -> tuple[bytes, list[str]]:
 
 
 def _plain(value: Any) -> Any:
-    """The value with every text encodable as UTF-8: file names and arguments may hold any bytes."""
+    """Return the value with every text made encodable as UTF-8: file names and arguments may hold any bytes."""
     if isinstance(value, str):
         return value.encode("utf-8", errors="backslashreplace").decode()
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The control group of this process: what a container or a batch system lets it use, and what it uses.
+"""The control group of this process: the limits that a container or a batch system sets, and the current use.
 
 Both versions of the kernel's interface are read (`Documentation/admin-guide/cgroup-v2.rst`, `cgroup-v1/`).
 """
@@ -28,7 +28,7 @@ class Cgroup:
     memory_folder: Path | None = None
 
     def memory_used(self) -> int | None:
-        """The bytes that count against the limit, less the page cache that the kernel would give back first."""
+        """Bytes that count against the memory limit, less the inactive page cache; None without a limit."""
         if self.memory_folder is None:
             return None
         current, cache = (
@@ -41,7 +41,7 @@ class Cgroup:
         return max(0, used - _statistic(self.memory_folder / "memory.stat", cache))
 
     def cpu_seconds(self) -> float | None:
-        """The processor time, in seconds, that the group has used so far."""
+        """The processor time, in seconds, that the group has used so far; None without a processor limit."""
         if self.cpu_folder is None:
             return None
         if self.version == 2:
@@ -73,7 +73,7 @@ def _tightest(folders: list[Path], read: Callable[[Path], float | None]) -> tupl
 
 
 def _groups(membership: Path) -> dict[str, str]:
-    """The path of this process's group by controller; that of version 2 under the empty name."""
+    """Map each controller to the path of this process's group; the group of version 2 has the empty name."""
     groups: dict[str, str] = {}
     for line in _read(membership).splitlines():
         _, controllers, path = line.split(":", 2)

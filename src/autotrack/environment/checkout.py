@@ -1,4 +1,4 @@
-"""Where a repository lies and what its files say, read by GitPython: works without git, and when git refuses to."""
+"""Facts that GitPython reads from a repository's files: available without git, and where git refuses to run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _UNREADABLE = (OSError, ValueError, TypeError, AssertionError, IndexError, confi
 
 
 def find_repository(folder: Path, *, above: bool = True) -> Repo:
-    """The innermost repository that `folder` lies in, or is the root of if not `above`; to be closed.
+    """Return the innermost repository that contains `folder`; with `above=False`, the one whose root it is.
 
+    The caller closes it.
     `Absent` if there is none, `Unavailable` if there is one that cannot be read.
     """
     from git import GitError, Repo
@@ -34,13 +35,13 @@ def find_repository(folder: Path, *, above: bool = True) -> Repo:
         if broken is None:
             raise Absent(f"{folder} is not in a git repository") from error
         raise Unavailable(f"{broken} cannot be read as a git repository") from error
-    # For want of this alone GitPython does not read the references of SHA-256 repositories.
+    # GitPython's own pattern matches SHA-1 only; with it the references of SHA-256 repositories cannot be read.
     repo.re_hexsha_only = _OBJECT
     return repo
 
 
 def kind(repo: Repo) -> str:
-    """What it is: "checkout", "worktree" (a linked one), "submodule" or "bare"."""
+    """Return the kind of repository: "checkout", "worktree" (a linked one), "submodule" or "bare"."""
     if repo.bare:
         return "bare"
     if os.path.realpath(repo.git_dir) != os.path.realpath(repo.common_dir):
@@ -70,9 +71,9 @@ def read_remote(repo: Repo, branch: str | None) -> str | None:
 
 
 def submodule_paths(repo: Repo) -> list[str]:
-    """Where the submodules lie, relative to the root.
+    """Return the paths of the submodules relative to the root; `Unavailable` if `.gitmodules` cannot be read.
 
-    From the listing alone: `Repo.submodules` would have git read the commit's tree.
+    Only that file is read: `Repo.submodules` would have git read the commit's tree.
     """
     from git import GitConfigParser
 
@@ -91,12 +92,12 @@ def _branch(repo: Repo) -> str | None:
         name = str(repo.head.reference.name)
     except _UNREADABLE:
         return None
-    # With a reference table there is a file HEAD as well, that says this.
+    # In a repository with reference tables (reftable) the file HEAD is a stub that names this branch.
     return None if name == ".invalid" else name
 
 
 def _commit(repo: Repo) -> str | None:
-    # Not `repo.head.commit`: for that GitPython starts a git that stays.
+    # Not `repo.head.commit`, for which GitPython starts a git process that stays alive.
     try:
         return str(repo.head.dereference_recursive(repo, "HEAD"))
     except _UNREADABLE:

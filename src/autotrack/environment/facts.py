@@ -1,4 +1,4 @@
-"""What a gatherer hands back, how it says that there is nothing to hand back, and how it is held to a time limit."""
+"""The result of a gatherer, the exceptions for facts that cannot be gathered, and a time limit for gathering."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ T = TypeVar("T")
 
 
 class Unavailable(Exception):  # noqa: N818 - an answer of a gatherer, not an error of the program
-    """There is nothing to gather; the message says why, in one sentence."""
+    """Facts cannot be gathered; the message gives the reason in one sentence."""
 
 
 class Absent(Unavailable):
-    """There is nothing, and nothing went wrong: a folder that is in no repository."""
+    """There is nothing to gather, and nothing failed: a folder that is in no repository, for example."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a gatherer found: plain `data`, `files` by slash-separated name, and sentences on what is `missing`.
+    """The result of a gatherer: plain `data`, `files` by slash-separated name, and sentences on what is `missing`.
 
     Empty facts mean that there is nothing to find and nothing wrong with that.
     """
@@ -33,9 +33,9 @@ class Facts:
 
 
 def within(seconds: float, what: str, call: Callable[[], T]) -> T:
-    """What `call` returns, if it does so in time; `Unavailable` if it says so, fails, or takes longer.
+    """Return the result of `call`; `Unavailable` if the call raises it, fails, or takes longer than `seconds`.
 
-    A call that takes longer is left alone on its daemon thread. While the interpreter shuts down no thread can be
+    A call that takes longer is left running on its daemon thread. While the interpreter shuts down no thread can be
     started: then the call has no time limit.
     """
     outcome: list[T | Unavailable] = []

@@ -1,7 +1,7 @@
-"""The state of the code: commit, branch, remote, and what differs from the commit.
+"""The state of the code: commit, branch, remote, and the differences from the commit.
 
-GitPython finds the repository and asks git, in such a way that it changes nothing (not even its index), reaches no
-network, leaves no process behind and runs none of the programs that a configuration may name: hooks, filters, text
+GitPython finds the repository and runs git so that git changes nothing (not even the index), reaches no network,
+leaves no process behind and runs none of the programs that a configuration may name: hooks, filters, text
 conversions, external diffs, file system monitors. A file whose content git only knows through a filter (Git LFS, say)
 can thus not be compared; if it may have changed it is listed under `filtered`.
 """
@@ -33,7 +33,7 @@ MOST_EXCLUDED = 500
 
 @dataclass
 class Status:
-    """What `git status` says: paths relative to the root, of tracked files that differ and of untracked ones."""
+    """The result of `git status`: paths relative to the root, of tracked files that differ and of untracked ones."""
 
     commit: str | None = None
     branch: str | None = None
@@ -50,12 +50,12 @@ def gather(
     untracked: bool = False,
     limit: float = 10.0,
 ) -> Facts:
-    """The git state of the code in `folder`; `Unavailable` if that is in no repository.
+    """The git state of the code in `folder`; `Unavailable` if it is in no repository or cannot be read.
 
     The facts name the `commit`, `branch`, `root`, `entry_point` (the `script`, relative to the root), `remote`,
     `dirty`, the `changed` and `untracked` paths. With `patch`, the file `git/changes.patch` turns the commit into the
-    tracked files as they are; with `untracked`, the contents of small untracked files lie under `git/untracked/`.
-    What is in `leave_out` counts as not there. `limit` is the time, in seconds, that git may take.
+    tracked files as they are; with `untracked`, the contents of small untracked files are stored as `git/untracked/…`.
+    Files in `leave_out` are ignored. `limit` is the time, in seconds, that git may take.
     """
     deadline = time.monotonic() + limit * 0.9
     load_gitpython()
@@ -93,7 +93,7 @@ class _Survey:
 
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """Note, as missing, why the block could not be done."""
+        """Suppress `Unavailable` in the block and add its message to `missing`."""
         try:
             yield
         except Unavailable as reason:
@@ -203,7 +203,7 @@ class _Survey:
 def parse_status(output: bytes) -> Status:
     """The `Status` in the output of `git status --porcelain=v2 -z --branch --no-renames`.
 
-    `Unavailable` if that compares with nothing because the branch is damaged.
+    `Unavailable` if git reports an unknown branch, because its reference is damaged.
     """
     status = Status()
     for entry in output.split(b"\0"):

@@ -1,4 +1,4 @@
-"""Asking git, through GitPython, without side effects."""
+"""Running git commands through GitPython, without side effects."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _to_refresh: list[ModuleType] = []
 
 
 def load_gitpython() -> None:
-    """Import GitPython, unless the program has; no process is started. `Unavailable` if it cannot be imported.
+    """Import GitPython unless it is imported already; starts no process. `Unavailable` if it cannot be imported.
 
     At its import GitPython runs `git version`, without a time limit, and fails where there is no git, unless an
     environment variable prevents that. A variable set here would be seen by all threads and by the processes that they
-    start. So `Git.refresh`, which does both, is replaced for the time of this import; `Git` runs it as soon as git has
-    answered in time.
+    start. So `Git.refresh`, which does both, is replaced during this import; the class `Git` below runs it after the
+    first command that git answered in time.
     """
     if not _is_installed():
         raise Unavailable("GitPython is not installed, or hidden by another module called `git`")
@@ -66,9 +66,9 @@ def load_gitpython() -> None:
 
 @contextmanager
 def _refresh_held_back() -> Iterator[list[ModuleType]]:
-    """Replace `Git.refresh` if this thread imports `git.cmd` in the block; yields the module then.
+    """Replace `Git.refresh` in the block if this thread imports `git.cmd`; yields a list that then holds the module.
 
-    If the program imports GitPython on another thread at that time, its refresh runs as usual.
+    If the program imports GitPython on another thread meanwhile, its refresh runs as usual.
     """
     here = threading.get_ident()
     held_back: list[ModuleType] = []
@@ -95,12 +95,12 @@ def _refresh_held_back() -> Iterator[list[ModuleType]]:
 
 
 class Git:
-    """Git in a repository, until `deadline` (of `time.monotonic`); all answers are bytes.
+    """Runs git commands in one repository until `deadline` (of `time.monotonic`); their output is bytes.
 
-    Every question raises `Unavailable` if git is not installed, refuses, or is not done by then. GitPython would let
-    git run what the configuration names (see `_QUIET` and the filters' drivers, which are switched off for all that is
-    asked through this `repo`), and has neither a time limit nor any bytes in its `untracked_files`, `is_dirty`,
-    `index.diff` and `submodules`: hence its commands and not these.
+    Every command raises `Unavailable` if git is not installed, refuses, or is not done by then. GitPython would let
+    git run the programs that the configuration names (see `_QUIET` and the filters' drivers, which are switched off for
+    all commands through this `repo`), and its `untracked_files`, `is_dirty`, `index.diff` and `submodules` have no time
+    limit and do not return bytes: hence plain git commands instead of these.
     """
 
     def __init__(self, repo: Repo, deadline: float) -> None:
@@ -109,7 +109,7 @@ class Git:
         self._git = repo.git
         self._deadline = deadline
         self._git.update_environment(**_environment(repo))
-        # Said in full: of a folder called `$HOME` GitPython makes another one.
+        # Passed explicitly: GitPython would expand the variable in a folder called `$HOME`.
         root = str(repo.working_dir)
         self._git.set_persistent_git_options(no_pager=True, C=root, c=[*_QUIET])
         self._drivers = self._filter_drivers()
@@ -117,7 +117,7 @@ class Git:
         self._git.set_persistent_git_options(no_pager=True, C=root, c=[*_QUIET, *switched_off])
 
     def __call__(self, question: str, *arguments: str, stdin: bytes = b"") -> bytes:
-        """What git prints when asked for `question`, "status" say, with `arguments`."""
+        """Run the git command `question` ("status", say) with `arguments` and return its standard output."""
         with _unlogged():
             output = self._answer(question, arguments, stdin)
             while _to_refresh:
@@ -134,9 +134,9 @@ class Git:
         return [path for path in paths if values.get(path) in drivers]
 
     def diff(self, base: str | None, *, leave_out: Sequence[bytes] = ()) -> bytes:
-        """A patch, to be applied by `git apply`, that turns `base` into the tracked files as they lie there.
+        """Return a patch for `git apply` that turns commit `base` into the tracked files of the working tree.
 
-        Without a base it adds all of them.
+        Without a base the patch adds all tracked files. Paths in `leave_out` are excluded.
         """
         tree = base or self("hash-object", "-t", "tree", "--stdin").decode().strip()
         excluded = [":(top,exclude,literal)" + os.fsdecode(path) for path in leave_out]
@@ -150,7 +150,7 @@ class Git:
 
         ask = getattr(self._git, question.replace("-", "_"))
         try:
-            # GitPython's own time limit needs a thread, which cannot be had while the interpreter shuts down.
+            # GitPython's own time limit needs a thread, which cannot be started while the interpreter shuts down.
             asked = ask(*arguments, as_process=True, istream=subprocess.PIPE, shell=False)
         except (GitCommandNotFound, OSError) as error:
             program = self._git.GIT_PYTHON_GIT_EXECUTABLE or "git"
@@ -197,9 +197,9 @@ def _switched_off(driver: str) -> list[str]:
 
 
 def _environment(repo: Repo) -> dict[str, str]:
-    """What git is told beyond the process's own environment, all of which GitPython hands on to it.
+    """Return the variables to set for git on top of the process's environment, which GitPython passes on as a whole.
 
-    Variables that point git at another repository can thus not be left out; they are made to point at this one.
+    Variables that point git at another repository can thus not be removed; they are set to this repository.
     """
     folder = Path(repo.git_dir)
     own = {
@@ -212,7 +212,7 @@ def _environment(repo: Repo) -> dict[str, str]:
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """Keep out of the user's log what GitPython writes there, on this thread, of every command."""
+    """Suppress the log records that GitPython writes for every command, on this thread only."""
     import logging
 
     here = threading.get_ident()

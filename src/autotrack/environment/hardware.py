@@ -1,4 +1,4 @@
-"""The machine: processors, memory, GPUs, and what of them this process may use."""
+"""The machine's processors, memory and GPUs, and the limits on this process's use of them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from autotrack.environment.nvml import has_driver, open_nvml
 
 
 def gather(limit: float = 10.0) -> Facts:
-    """What the machine is made of; sizes in bytes.
+    """Return the processors, memory, GPUs and control group limits of the machine; sizes in bytes.
 
     `cpu` is the model's name, `cores` counts logical processors, `usable_cores` those that this process may run on,
-    `gpu` holds the GPUs' names joined by commas. Whatever a GPU does not tell is named in `missing`; `limit` is the
-    time, in seconds, that the GPUs' driver may take.
+    `gpu` holds the GPUs' names joined by commas. Values that the driver does not report are named in `missing`;
+    `limit` is the time, in seconds, that the GPUs' driver may take.
     """
     with loading():
         import psutil

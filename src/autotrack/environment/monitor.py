@@ -1,6 +1,6 @@
-"""Watching the machine and the process while a run goes on.
+"""Periodic sampling of the machine and the process during a run.
 
-Every reading is a metric; which ones there are depends on the machine.
+Every value is recorded as a metric; which ones there are depends on the machine.
 
 | key | unit | what |
 |---|---|---|
@@ -9,19 +9,19 @@ Every reading is a metric; which ones there are depends on the machine.
 | `system/disk.read`, `.write` | bytes per second | of the machine's disks |
 | `system/disk.free` | bytes | on the file system of the current folder |
 | `system/network.sent`, `.received` | bytes per second | over all interfaces but the loopback |
-| `system/process.cpu` | % of one processor | of this process and all that it started |
-| `system/process.memory` | bytes | resident, the same processes; what they share counts for each |
-| `system/process.count` | processes | this one and all that it started |
+| `system/process.cpu` | % of one processor | of this process and its descendants |
+| `system/process.memory` | bytes | resident, the same processes; shared memory counts for each |
+| `system/process.count` | processes | this process and its descendants |
 | `system/process.disk.read`, `.write` | bytes per second | the same processes |
 | `system/container.cpu` | % of the quota | of the control group, if its processor time is limited |
 | `system/container.memory_used`, `.memory_percent` | bytes, % of the limit | the same, if its memory is limited |
 | `system/gpu.N.utilization` | % | time that a kernel was running on GPU N |
-| `system/gpu.N.memory_used`, `.memory_percent` | bytes, % | memory of GPU N that is taken, by anyone |
+| `system/gpu.N.memory_used`, `.memory_percent` | bytes, % | memory of GPU N in use by any process |
 | `system/gpu.N.power` | watts | drawn by GPU N |
 | `system/gpu.N.temperature` | °C | of GPU N |
 
-GPUs are numbered as NVIDIA's driver does, whatever CUDA_VISIBLE_DEVICES says. Rates are means since the sample before;
-the first sample has none.
+GPUs are numbered as NVIDIA's driver does, whatever CUDA_VISIBLE_DEVICES says. Rates are means since the previous
+sample; the first sample has none.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Monitor:
     """Samples the machine once at the start, every `interval` seconds and at the end, on a daemon thread.
 
     `emit` is called on that thread with the values of each sample. A reading that fails is left out, and `report` is
-    told of it once, with what was read and the error. A forked child inherits nothing that runs.
+    called for it once, with the name of the reading and the error. A forked child does not inherit the thread.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class Monitor:
         self._pid = os.getpid()
 
     def start(self) -> None:
-        """Begin; harmless if it has begun."""
+        """Start the sampling thread; does nothing if it was started before."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="autotrack-monitor", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Take the last sample and end; returns when nothing more will be emitted. Does nothing in a forked child."""
+        """Stop the thread, after a last sample if one is due, and wait briefly for it; no effect in a forked child."""
         if self._thread is None or self._pid != os.getpid():
             return
         self._stopping.set()

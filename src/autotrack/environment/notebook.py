@@ -1,4 +1,4 @@
-"""Whether the code runs in a notebook, in which kind, and where that lies as far as it can be known from inside."""
+"""Detection of the notebook that the code runs in: its kind and, where the kernel knows it, its path."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def gather(environment: Mapping[str, str] | None = None) -> Facts:
 
 
 def running_shell() -> object | None:
-    """The IPython shell that this process serves, None if it serves none."""
+    """The IPython shell that runs in this process; None if there is none."""
     interactive = getattr(sys.modules.get("IPython.core.interactiveshell"), "InteractiveShell", None)
     if interactive is None or not interactive.initialized():
         return None

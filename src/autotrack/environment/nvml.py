@@ -28,7 +28,7 @@ def has_driver() -> bool:
 
 
 def open_nvml() -> ModuleType:
-    """`pynvml`, ready to be asked; to be closed by `nvmlShutdown`. `Unavailable` if the driver does not answer."""
+    """Initialise `pynvml` and return it; `Unavailable` if the driver does not answer. The caller shuts it down."""
     with loading():
         import pynvml
     try:

@@ -1,7 +1,7 @@
-"""What is installed: every distribution's name and version, and the lock file beside the code.
+"""Installed packages: every distribution's name and version, and the lock file beside the code.
 
 Names and versions are read from the names of the metadata folders, as installers write them; metadata is parsed by
-`importlib.metadata` only where that does not tell.
+`importlib.metadata` only where a folder's name does not follow that pattern.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LOCK_FILES = (
     "uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock", "pixi.lock", "conda-lock.yml",
     "conda-lock.yaml", "requirements.lock", "requirements.txt", "environment.yml", "environment.yaml",
 )  # fmt: skip
-LARGEST_LOCK = 128 << 10  # bytes that are searched for secrets beside the training
+LARGEST_LOCK = 128 << 10  # bytes; kept files are searched for secrets while the training runs
 _FOLDER = re.compile(r"(?P<name>[A-Za-z0-9][\w.]*)-(?P<version>\d[^-]*)\.dist-info")
 _SEPARATORS = re.compile(r"[-_.]+")
 
@@ -83,7 +83,7 @@ def _distributions(path: Sequence[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def _parsed(folder: str, only: str = "") -> Iterator[tuple[str, str, str]]:
-    """The same from the metadata itself, for an archive on the path and for folders named in another way."""
+    """Like `_distributions`, from the parsed metadata: for an archive on the path or a folder named in another way."""
     with loading():
         from importlib import metadata
 

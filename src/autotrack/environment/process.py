@@ -1,4 +1,4 @@
-"""The process: how it was started, by whom, where, and with which Python."""
+"""Facts about the process: command line, user, host, operating system, Python and environment variables."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FAMILIES = (
 
 
 def gather(script: Path | None, environment: Mapping[str, str] | None = None) -> Facts:
-    """What runs here. `script` is the entry script; of the environment only variables that matter to training."""
+    """Return the facts of this process and its entry `script`; `env` has only variables that affect a training."""
     data: dict[str, Any] = {
         "argv": list(sys.argv),
         "command": list(sys.orig_argv),
@@ -55,14 +55,14 @@ def gather(script: Path | None, environment: Mapping[str, str] | None = None) ->
 
 
 def variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Those variables of the environment that change what a training does."""
+    """Return the environment variables that affect a training, sorted by name."""
     return {
         name: value for name, value in sorted(environment.items()) if name in _VARIABLES or name.startswith(_FAMILIES)
     }
 
 
 def user() -> str:
-    """The name of the user, or the number where there is no name (as in many containers)."""
+    """The name of the user, or the numeric user id where there is no name (as in many containers)."""
     for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         name = os.environ.get(variable)
         if name:
@@ -108,7 +108,7 @@ def _distribution() -> str:
 
 
 def _standard_input() -> str | None:
-    """What the program may read from: a "terminal", "pipe" or "file"; None if there is nothing to read."""
+    """The kind of standard input: "terminal", "pipe" or "file"; None if there is nothing to read."""
     try:
         mode = os.fstat(0).st_mode
     except OSError:

@@ -1,9 +1,9 @@
-"""Keeping secrets out of what is recorded, before it touches the disk.
+"""Removal of secrets from recorded data, before it is written to disk.
 
-Structured fields are masked and listed by their dotted path; of free text a part with a likely secret is withheld
-whole and listed, never rewritten. What counts as a secret: a value under the name of one (`api_key`, `hf_token`,
-`db_passwd`), a value in the format of one (`ghp_…`, `AKIA…`, a JWT, a private key) and credentials inside a URL.
-Names that only look alike (`num_memory_tokens`, `author`, `key_dim`, `pad_token`) are no secrets.
+Structured fields are masked and listed by their dotted path; a part of free text with a likely secret is withheld
+whole and listed, never rewritten. Secrets are values under a secret's name (`api_key`, `hf_token`, `db_passwd`),
+values in the format of a secret (`ghp_…`, `AKIA…`, a JWT, a private key) and credentials inside a URL. Values under
+names that only look alike (`num_memory_tokens`, `author`, `key_dim`, `pad_token`) are not secrets.
 
 Only the standard library is used, and nothing is imported that a training process does not have anyway.
 """
@@ -46,17 +46,17 @@ def has_secret(text: str) -> bool:
 
 
 def redact_mapping(data: Mapping[str, Any], *, names: bool = True) -> tuple[dict[str, Any], list[str]]:
-    """A copy of `data` with secrets masked, at any depth, and the dotted paths of what was masked.
+    """A copy of `data` with secrets masked, at any depth, and the dotted paths of the masked values.
 
-    Lists of strings are read as command lines. With `names=False` the names say nothing (they are those of
-    packages, say) and only the values are looked at.
+    Lists of strings are read as command lines. With `names=False` (for names of packages, say) the names are not
+    checked, only the values.
     """
     masked: list[str] = []
     return {key: _redacted(value, str(key), str(key), masked, names) for key, value in data.items()}, masked
 
 
 def redact_argv(argv: Iterable[str]) -> tuple[list[str], list[str]]:
-    """A copy of a command line with secrets masked, and the positions ("3") of what was masked.
+    """A copy of a command line with secrets masked, and the positions ("3") of the masked words.
 
     Understands `--password x`, `--password=x`, `db.password=x`, URLs, and values in the format of a secret.
     """
@@ -80,7 +80,7 @@ def redact_argv(argv: Iterable[str]) -> tuple[list[str], list[str]]:
 def redact_url(url: str) -> str:
     """The URL without credentials.
 
-    Before an http host the login goes altogether, elsewhere its password is masked; so are secret parameters.
+    In an http(s) URL the whole login is removed, in others its password is masked. Secret parameters are masked.
     """
     match = _URL.fullmatch(url)
     if not match:
@@ -98,9 +98,9 @@ def redact_url(url: str) -> str:
 
 
 def withhold_hunks(patch: str) -> tuple[str, list[str]]:
-    """The patch without the hunks that are likely to hold a secret, and where those were ("src/a.py @@ -1 +1 @@").
+    """The patch without hunks that are likely to hold a secret, and the places of these ("src/a.py @@ -1 +1 @@").
 
-    What is left still applies: a file without any hunk left is left out altogether.
+    The rest can still be applied: a file whose hunks are all withheld is left out.
     """
     kept: list[str] = []
     withheld: list[str] = []

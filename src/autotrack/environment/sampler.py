@@ -1,4 +1,4 @@
-"""One sample of the machine: a list of readings, each of which may fail without the others."""
+"""Samples of the machine's metrics: each consists of readings that may fail independently."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Reading = Callable[["Rates"], Values]
 
 
 class Rates:
-    """Turns counters that only grow into what they grew by per second since the sample before."""
+    """Turns cumulative counters into their growth, in total or per second, since the previous sample."""
 
     def __init__(self) -> None:
         self._before: dict[str, float] = {}
@@ -30,12 +30,12 @@ class Rates:
         self._last = self._time = time.monotonic()
 
     def begin(self) -> None:
-        """A new sample starts: what was counted in the last one is what it is compared with."""
+        """Start a new sample; the counts of the last one become the basis of comparison."""
         self._before, self._now = self._before | self._now, {}
         self._last, self._time = self._time, time.monotonic()
 
     def growth(self, name: str, count: float) -> float | None:
-        """What `name` grew by since the sample before; None in the first one."""
+        """Record `count` for the counter `name` and return its growth since the previous sample; None in the first."""
         self._now[name] = count
         before = self._before.get(name)
         return None if before is None else max(0.0, count - before)
@@ -48,9 +48,9 @@ class Rates:
 
 
 class Sampler:
-    """Reads the machine, this process with all it started, the container and the GPUs.
+    """Samples the machine, this process with its descendants, the container and the GPUs.
 
-    `report` is told once of each reading that fails. To be used as a context, by one thread.
+    `report` is called once for each reading that fails. A context manager, for use by one thread.
     """
 
     def __init__(self, report: Callable[[str, BaseException], None]) -> None:
@@ -83,7 +83,7 @@ class Sampler:
             self._nvml.nvmlShutdown()
 
     def sample(self) -> Values:
-        """All that can be read now, by full metric key."""
+        """Take all readings and return their values by full metric key; readings that fail are left out."""
         self._rates.begin()
         values: Values = {}
         for what, reading in self._readings.items():
@@ -102,14 +102,14 @@ class Sampler:
 
 
 class ProcessTree:
-    """This process and all that it started, as long as they live."""
+    """This process and its living descendants."""
 
     def __init__(self) -> None:
         self._root = psutil.Process()
         self._known: dict[int, psutil.Process] = {}
 
     def read(self, rates: Rates) -> Values:
-        """Their processor time, memory, number, and what they read from and wrote to disks."""
+        """Return the summed memory of the processes, their number, and their rates of processor time and disk I/O."""
         seconds = memory = read = written = 0.0
         members = [self._root, *self._descendants()]
         count = 0
@@ -147,7 +147,7 @@ def _process(pid: int) -> Any:
 
 
 def _descendants(pid: int) -> list[int] | None:
-    """The processes that `pid` started, and theirs, without looking at all others; None if the kernel cannot say."""
+    """The ids of all descendants of `pid`, without a scan of all processes; None if the kernel lists no children."""
     if not Path(f"/proc/{pid}/task/{pid}/children").exists():
         return None
     found: list[int] = []

@@ -15,7 +15,7 @@ _NUMBERS = frozenset({"rank", "world_size", "local_rank", "restarts", "nodes", "
 
 
 def gather(environment: Mapping[str, str] | None = None, namespace: Path = NAMESPACE) -> Facts:
-    """What the schedulers say, each under its name, and together: `kind`, `job`, `rank`, `world_size`, `restarts` …
+    """Return the facts of each scheduler under its name, and those of all: `kind`, `job`, `rank`, `world_size` …
 
     The job is the outermost scheduler's; ranks and restarts are the innermost one's. Empty if there is none.
     """

@@ -81,9 +81,9 @@ _ABOUT = _words(
 
 @lru_cache(maxsize=1 << 16)
 def classify(name: str) -> Kind | None:
-    """How surely a value under this name is a secret.
+    """Return which values under this name are secrets.
 
-    "strong": whatever it is. "text": any text, but no number. "weak": text that is not just a word. None: not at all.
+    "strong": any value. "text": any text, but no number. "weak": text that is not just a word. None: no value.
     """
     if not _STEM.search(name):
         return None

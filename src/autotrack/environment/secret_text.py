@@ -1,6 +1,6 @@
-"""Finding out whether free text holds a likely secret: in a known format, in a URL, or assigned to its name.
+"""Search of free text for likely secrets: in a known format, in a URL, or assigned to a secret's name.
 
-The text is looked at in windows, so that no single step holds the interpreter for long, however long the text is.
+The text is searched in windows, so that no single match holds the interpreter lock for long, however long the text is.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _is_assigned(match: re.Match[str]) -> bool:
 
 
 def _looks_random(text: str) -> bool:
-    """Whether the text is long and changes between small, capital and number as often as a generated key."""
+    """Whether the text is long and switches between lower case, capitals and digits as often as a generated key."""
     if len(text) < 16 or " " in text:
         return False
     return len(_SWITCHES_OF_CASE.findall(text)) >= max(4, len(text) / 6)

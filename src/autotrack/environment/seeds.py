@@ -1,4 +1,4 @@
-"""Seeds and flags of determinism, as far as they can be read without importing or changing anything."""
+"""Seeds and determinism flags, as far as they can be read without importing or changing anything."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _WORD = 0xFFFFFFFF
 
 
 def gather() -> Facts:
-    """The seeds that are set and a digest of the states that random numbers come from.
+    """Return the seeds that are set and digests of the random number generators' states.
 
     `random.state` and `numpy.state` are the SHA-256 of the generators' states: equal for runs that draw the same
     numbers. `numpy.seed` is there if `numpy.random.seed` was called and nothing has been drawn since; `torch.seed` is
-    torch's own word.
+    the value of `torch.initial_seed()`.
     """
     data: dict[str, Any] = {"hash_randomization": bool(sys.flags.hash_randomization)}
     for variable in _VARIABLES:

@@ -1,1 +1,1 @@
-"""What is made of records: pages, plots, reports, exports, checkouts."""
+"""Outputs made from records: HTML, plots, reports, exports, checkouts."""

@@ -1,4 +1,4 @@
-"""Where an export goes: a folder, which appears whole or not at all, or object storage."""
+"""Destinations of an export: a folder, which appears whole or not at all, or object storage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Place(ABC):
 
     @abstractmethod
     def check(self, overwrite: bool) -> None:
-        """Raise `ConfigurationError` if an export cannot go there."""
+        """Raise `ConfigurationError` if an export cannot be written to this place."""
 
     @abstractmethod
     def workshop(self) -> Path | None:
@@ -32,7 +32,7 @@ class Place(ABC):
 
     @abstractmethod
     def publish(self, folder: Path, files: Sequence[str]) -> None:
-        """Put the files, and the manifest after them, where they belong, in the place of an earlier export."""
+        """Move or upload the files, and the manifest last, to the destination; replaces an earlier export."""
 
 
 class Folder(Place):
@@ -76,7 +76,7 @@ class Folder(Place):
 
 
 class Bucket(Place):
-    """A prefix in object storage. The manifest is there from the beginning and says `complete` at the end."""
+    """A prefix in object storage. The manifest is written first as incomplete, and as `complete` at the end."""
 
     def __init__(self, store: Any, name: str) -> None:
         self.store = store
@@ -119,7 +119,7 @@ class Bucket(Place):
 
 
 def place_for(destination: Any) -> Place:
-    """The place that a path, a URL or an opened obstore store means; `ConfigurationError` if it is none."""
+    """Return the place for a path, a URL or an opened obstore store; `ConfigurationError` if a URL cannot be opened."""
     if isinstance(destination, str | os.PathLike):
         text = os.fspath(destination)
         local = text.removeprefix("file://")

@@ -1,10 +1,10 @@
 """Runs as files for other engines: Parquet by experiment, or CSV.
 
     <destination>/
-      _export.json                       what this is; `complete` is true once everything is there
+      _export.json                       the manifest; `complete` is true once everything is written
       runs/experiment=<name>/part-0.parquet        one row per run
       params/…      run_id, key, json (exact), number, text, origin
-      metrics/…     run_id, key, count, nans, first, first_step, last, … : each metric in short
+      metrics/…     run_id, key, count, nans, first, first_step, last, … : a summary of each metric
       tags/…        run_id, key, value
       datasets/… artifacts/… models/…
       history/…     run_id, metric, step, time, value: every point
@@ -52,7 +52,7 @@ _POINTS_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written: the destination, its files (relative names), how many runs, points and bytes."""
+    """The result of an export: the destination, its files (relative names), the numbers of runs, points and bytes."""
 
     destination: str
     files: tuple[str, ...]
@@ -72,9 +72,9 @@ def export_runs(
     """Write runs with everything but the contents of their files.
 
     `destination` is a folder, a URL (`s3://…`, `gs://…`, `az://…`) or an obstore store. A folder appears whole or not
-    at all; in object storage `_export.json` says at the end that it is complete. What is there already is replaced
-    only with `overwrite`, and only if it is an earlier export. Values in `history` are doubles.
-    `progress(done, of)` counts runs.
+    at all; in object storage `_export.json` is marked `complete` at the end. An existing destination is replaced only
+    with `overwrite`, and only if it is an earlier export. Values in `history` are doubles. `progress(done, of)` counts
+    runs.
 
     `ConfigurationError` if the destination cannot be used, `InvalidValueError` for another format.
     """
@@ -111,7 +111,7 @@ class _Counter:
 
 
 def _write_parquet(runs: Runs, folder: Path, counter: _Counter) -> int:
-    """Experiment by experiment, each table into one file; returns the number of points."""
+    """Write one file per experiment and table; returns the number of points."""
     counter.add(0)
     places: dict[str, list[int]] = {}
     for place, experiment in enumerate(column(runs, "run.experiment")):
@@ -170,7 +170,7 @@ def _writable(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _histories(runs: Runs) -> Iterator[pa.Table]:
-    """All points of the runs, of so many runs at a time that they fit into memory."""
+    """Yield all points of the runs, in batches of runs that fit into memory."""
     import pyarrow as pa
 
     for places in _batches([sum(found.count for found in record.metrics.values()) for record in runs]):

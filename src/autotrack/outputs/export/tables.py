@@ -25,13 +25,13 @@ _POINTS = ("first", "last", "min", "max")
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its columns, and the rows that hold what a run has."""
+    """A table of the export: its columns, and the function that yields a run's rows."""
 
     schema: pa.Schema
     rows: Callable[[Record], Iterator[Row]]
 
     def of(self, rows: list[Row]) -> pa.Table:
-        """The rows as an Arrow table."""
+        """Convert rows to an Arrow table with these columns."""
         columns = list(zip(*rows, strict=True)) or [()] * len(self.schema)
         arrays = [pa.array(values, column.type) for values, column in zip(columns, self.schema, strict=True)]
         return pa.table(arrays, schema=self.schema)

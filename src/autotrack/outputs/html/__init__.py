@@ -1,1 +1,1 @@
-"""How records show themselves in a notebook."""
+"""HTML representations of records, for notebooks."""

@@ -1,4 +1,4 @@
-"""What a comparison of runs looks like in a notebook."""
+"""HTML of a comparison of runs, for notebooks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST_VALUE = 90
 
 
 def comparison_html(comparison: Comparison) -> str:
-    """A column per run, a block per section; what differs is bold, and of two numbers the change is told."""
+    """A table with a column per run and a block per section; differing values are bold, two runs show the change."""
     runs = comparison.runs
     patch = comparison.patch if isinstance(comparison, Diff) else ""
     heads = "".join(

@@ -1,4 +1,4 @@
-"""The look of what notebooks show: one small style sheet, tables, cards; no script, nothing from elsewhere.
+"""Building blocks of the HTML for notebooks: one small style sheet, tables, cards; no script, no external resources.
 
 Text and lines take the page's own colour at several strengths, so that light and dark themes both fit. Where a viewer
 strips the style, plain tables remain.
@@ -71,7 +71,7 @@ def page(content: str, *, boxed: bool = False) -> str:
 
 
 def span(text: Cell, kind: str) -> Markup:
-    """Text of a kind that the style sheet knows."""
+    """Text with the class `at-<kind>` of the style sheet."""
     return Markup(f'<span class="at-{kind}">{escape(text)}</span>')
 
 
@@ -81,7 +81,7 @@ def status(word: str) -> Markup:
 
 
 def dot(word: str) -> Markup:
-    """The colour of a status."""
+    """A dot in the colour of a status."""
     color = COLORS.get(word, QUIET)
     return Markup(f'<span class="at-dot" style="background:{color}" title="{escape(word)}"></span>')
 
@@ -108,7 +108,7 @@ def title(text: str) -> str:
 
 
 def card(name: Cell, value: Cell, below: Cell = "") -> str:
-    """A named value, with something below it."""
+    """A named value, with an optional line below it."""
     under = f'<div class="at-soft">{escape(below)}</div>' if below else ""
     inner = f'<div class="at-soft">{escape(name)}</div><div class="at-value">{escape(value)}</div>{under}'
     return f'<div class="at-card">{inner}</div>'
@@ -125,14 +125,14 @@ def folded(summary: str, content: str) -> str:
 
 
 def patch(text: str) -> str:
-    """A patch, with what it adds and takes away in colours."""
+    """A patch, with added and removed lines in colour."""
     marks = {"+": "plus", "-": "minus", "@": "soft"}
     lines = (span(line, marks[line[0]]) if line[:1] in marks else escape(line) for line in text.splitlines())
     return f"<pre>{chr(10).join(lines)}</pre>"
 
 
 def run_card(name: str, run: str, word: str, experiment: str, latest: Mapping[str, float | int]) -> str:
-    """A run that is being written: what is known of it without reading anything back."""
+    """A card of a run that is being recorded, from the given latest values; reads nothing from the store."""
     head = (
         f'<div class="at-head">{span(name, "name")}{status(word)}'
         f'<span class="at-soft at-mono">{escape(short_id(run))}</span>{span(experiment, "soft")}</div>'

@@ -1,4 +1,4 @@
-"""What a run, several runs and their differences look like in a notebook; everything that is shown is escaped."""
+"""HTML of one run and of a table of runs, for notebooks; all displayed values are escaped."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _CHARTS_SHOWN = 9
 _LINES_IN_A_CHART = len(LINES)
 _SINGLES_SHOWN = 24
 _POINTS_READ = 300_000
-_CURVE = 4  # points that make a curve of its own in a table
+_CURVE = 4  # points that a metric needs for a sparkline in the table of runs
 _LONGEST_VALUE = 60
 
 
 def runs_html(runs: Runs) -> str:
-    """A table of the first runs: what they are, the params in which they differ, their metrics, the best one bold."""
+    """A table of the first runs: name, times, the params in which they differ, metrics with the best value in bold."""
     records = list(runs[:_RUNS_SHOWN])
     if not records:
         return markup.page('<div class="at-soft">0 runs</div>')
@@ -70,7 +70,7 @@ def runs_html(runs: Runs) -> str:
 
 
 def record_html(record: Record) -> str:
-    """A card: what the run is, how it ended, its curves and values, its params, and the rest to unfold."""
+    """A card of the run: its heading, failure, metrics with charts, params, and folded details."""
     parts = [_head(record), _failure(record), _metrics(record), _params(record), *_rest(record)]
     return markup.page("".join(filter(None, parts)), boxed=True)
 
@@ -83,7 +83,7 @@ def differing_params(records: Sequence[Record]) -> list[str]:
 
 
 def shared_metrics(records: Sequence[Record]) -> list[str]:
-    """The metrics of the records, what most of them have first, without those of the system."""
+    """The metrics of the records except system metrics: those of most records first, timings last."""
     counts: dict[str, int] = {}
     for record in records:
         for key in record.metrics:
@@ -93,7 +93,7 @@ def shared_metrics(records: Sequence[Record]) -> list[str]:
 
 
 def _when(moment: datetime | None) -> str:
-    """A time in the local zone: of today the hour, else the day as well."""
+    """Format a time in the local zone: one of today without the date, others with it."""
     if moment is None:
         return ""
     local = moment.astimezone()
@@ -156,7 +156,7 @@ def _metrics(record: Record) -> str:
 
 
 def _charts(record: Record, keys: Sequence[str]) -> dict[str, str]:
-    """A chart for each metric that has one; those of several roles share it."""
+    """Return the chart of each metric that is drawn; a metric's roles (`train/loss`, `val/loss`) share one chart."""
     families: dict[str, list[str]] = defaultdict(list)
     for key in keys:
         families[key.partition("/")[2] if _role(key) else key].append(key)
@@ -271,17 +271,17 @@ def _metric_column(records: Sequence[Record], key: str) -> _Column:
 
 
 def _telling(params: Sequence[str], records: Sequence[Record]) -> list[str]:
-    """The params in which several records differ, those that most of them have first; of a single record, all."""
+    """The params in which the records differ, those of most records first; for a single record, all params."""
     if len(records) == 1:
         return list(params)
     telling = [key for key in params if len({repr(record.params.get(key)) for record in records}) > 1]
     if "model.class" in telling and "model.module" in telling:
-        telling.remove("model.module")  # says the same at length
+        telling.remove("model.module")  # redundant beside the class
     return sorted(telling, key=lambda key: -sum(key in record.params for record in records))
 
 
 def _best(records: Sequence[Record], key: str) -> float | None:
-    """The best of the values shown, if the metric's name tells which way is better and they differ."""
+    """The best of the displayed values; None if they are all equal or the metric's direction is unknown."""
     shown_values = (record.metrics[key].last for record in records if key in record.metrics)
     values = [value for value in shown_values if not isnan(value)]
     way = "min" if key.endswith(".rank") else None if key.endswith(".std") else sense(key)
@@ -291,7 +291,7 @@ def _best(records: Sequence[Record], key: str) -> float | None:
 
 
 def _first_curves(runs: Runs, records: Sequence[Record], metrics: Sequence[str]) -> Mapping[str, list[list[Curve]]]:
-    """Per run the curve of the first metric that has one in any of them, a validation metric before others."""
+    """The curves per run of the first metric that has curves, validation metrics preferred; empty if there is none."""
     candidates = [key for key in metrics if any(r.metrics[key].count >= _CURVE for r in records if key in r.metrics)]
     for key in sorted(candidates, key=lambda key: (role_of(key) != "val", _importance(key))):
         if sum(record.metrics[key].count for record in records if key in record.metrics) <= _POINTS_READ:
@@ -303,7 +303,7 @@ def _first_curves(runs: Runs, records: Sequence[Record], metrics: Sequence[str])
 
 
 def _role(key: str) -> str:
-    """The role of a key in the spelling that the key has, where a slash follows it."""
+    """The role prefix of a key, spelled as in the key; empty if the key has no prefix that ends with a slash."""
     return key.partition("/")[0] if split_role(key)[1] == "/" else ""
 
 
@@ -312,7 +312,7 @@ def _role_order(key: str) -> int:
 
 
 def _importance(key: str) -> tuple[bool, bool, str]:
-    """What says how good a model is comes before the rest, and all of that before the time it took."""
+    """Sort key: metrics with a known direction first, then other metrics, then timings."""
     return is_timing(key), sense(key) is None, key
 
 

@@ -54,7 +54,7 @@ def _thinned(curve: Curve) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class _Frame:
-    """How steps and values become pixels."""
+    """The linear mapping of steps and values to pixels."""
 
     left: float
     bottom: float
@@ -66,7 +66,7 @@ class _Frame:
     def around(cls, lines: Sequence[tuple[Floats, Floats]], values: Floats, size: Size) -> _Frame:
         steps = np.concatenate([x for x, _ in lines])
         left, right, low, high = float(steps.min()), float(steps.max()), float(values.min()), float(values.max())
-        if high / 2 - low / 2 < abs(high) * 1e-12:  # flat: in the middle
+        if high / 2 - low / 2 < abs(high) * 1e-12:  # a flat curve is drawn in the middle
             low, high = low - 1.0, high + 1.0
         per_value = (size.height - 2 * _PAD) / max(high - low, 1e-300)
         return cls(left, low, (size.width - 2 * _PAD) / max(right - left, 1e-300), per_value, size)

@@ -1,4 +1,4 @@
-"""How the charts look. Needs matplotlib; leaves its global state, backend and pyplot's figures alone."""
+"""The common style of charts. Needs matplotlib; does not change its global state, backend or pyplot's figures."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Chart(Figure):
 
 
 def new_chart(width: float, height: float) -> Chart:
-    """An empty chart of so many inches, its parts laid out so that nothing overlaps."""
+    """Return an empty chart of `width` by `height` inches, with a layout that avoids overlaps."""
     chart = Chart(figsize=(width, height), dpi=110, layout="constrained", facecolor="white")
     FigureCanvasAgg(chart)
     return chart
 
 
 def tidy(ax: Axes, title: str = "", x: str = "", y: str = "") -> None:
-    """Give axes the common look: two spines, a quiet grid, plain words."""
+    """Set title and labels of the axes and apply the common style: two spines, a light grid."""
     ax.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK)
     ax.set_xlabel(x, color=SOFT, fontsize=9)
     ax.set_ylabel(y, color=SOFT, fontsize=9)
@@ -62,7 +62,7 @@ def tidy(ax: Axes, title: str = "", x: str = "", y: str = "") -> None:
 
 
 def add_legend(ax: Axes, title: str = "") -> None:
-    """A legend inside while it is short, beside the chart when it is long, and never longer than the chart."""
+    """Add a legend inside the axes if it is short, else beside them; it has at most `LEGEND_ROWS` rows."""
     handles, labels = ax.get_legend_handles_labels()
     if not handles:
         return
@@ -82,7 +82,7 @@ def add_legend(ax: Axes, title: str = "") -> None:
 
 
 def wants_log(values: Floats) -> bool:
-    """Whether a logarithmic scale shows more: all positive, and most of them over two decades."""
+    """Whether a logarithmic scale suits the values: all are positive, and most of them span two decades."""
     values = values[np.isfinite(values)]
     if len(values) < 2 or values.min() <= 0:
         return False
@@ -105,7 +105,7 @@ def time_unit(longest: float) -> tuple[float, str]:
 
 
 def count_in(ax: Axes, unit: float) -> None:
-    """Ticks of the horizontal axis at round multiples of so many seconds, and their labels in that unit."""
+    """Put the ticks of the horizontal axis at round multiples of `unit` (in seconds), and label them in that unit."""
     low, high = ax.get_xlim()
     ticks = MaxNLocator(nbins=7, steps=[1, 2, 2.5, 5, 10]).tick_values(max(low, 0.0) / unit, high / unit)
     ticks = [tick for tick in ticks if low <= tick * unit <= high]
@@ -113,7 +113,7 @@ def count_in(ax: Axes, unit: float) -> None:
 
 
 def plain(text: str, longest: int = 48) -> str:
-    """A label as it is: matplotlib would read formulas between dollars, and hide what begins with an underscore."""
+    """Cut and escape a label: matplotlib reads formulas between dollars, and hides labels that begin with `_`."""
     text = text if len(text) <= longest else f"{text[: longest - 12]}…{text[-11:]}"
     text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text

@@ -1,4 +1,4 @@
-"""Charts of many runs and of one. They are figures of their own: no backend, no pyplot, nothing global is touched."""
+"""Charts of many runs and of one run, as figures independent of matplotlib's backend, pyplot and global state."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def plot_runs(
 def plot_record(
     record: Record, metrics: Sequence[str] | None = None, *, x: Axis = "step", smooth: float | None = None
 ) -> Figure:
-    """All curves of one run in small charts, and what has one value only as a list. Returns the figure.
+    """All curves of one run in small charts, and metrics with a single value as a list. Returns the figure.
 
     `train/loss` and `val/loss` share a chart. `metrics` chooses which; by default all but those of the machine, which
     are shown if there is nothing else. `NotFoundError` if there are none or one is unknown, `MissingDependencyError`
@@ -114,7 +114,7 @@ class _Drawing:
     smooth: float
 
     def runs(self, curves: Sequence[Curve], names: Sequence[str]) -> None:
-        """A line per run."""
+        """Draw a line per run."""
         order = self._outstanding(curves)
         colors = {run: chart.PALETTE[place % len(chart.PALETTE)] for place, run in enumerate(order)}
         for curve in sorted(curves, key=lambda one: one.run in colors):
@@ -127,7 +127,7 @@ class _Drawing:
         self._finish(curves, legend="" if len(curves) > 1 else None)
 
     def groups(self, curves: Sequence[Curve], keys: Sequence[str], labels: Sequence[Label]) -> None:
-        """A mean and a band per group of runs."""
+        """Draw the mean of each group of runs, in a band of one sample standard deviation."""
         groups = split([labels[curve.run] for curve in curves])
         colors = chart.colors_for([label[0] if len(label) == 1 else None for label, _ in groups])
         for (label, rows), color in zip(groups, colors, strict=True):
@@ -178,7 +178,7 @@ class _Drawing:
 
 
 def _draw_rows(ax: Axes, metric: str, curves: Sequence[Curve], names: Sequence[str]) -> None:
-    """A dot per run beside its name, the best on top."""
+    """Draw a dot per run beside its name, the best on top."""
     best = sorted(curves, key=lambda curve: _rank(curve.values[0], metric))[:_DOTS][::-1]
     places = np.arange(len(best))
     values = np.array([curve.values[0] for curve in best])
@@ -198,7 +198,7 @@ def _draw_rows(ax: Axes, metric: str, curves: Sequence[Curve], names: Sequence[s
 
 
 def _draw_columns(ax: Axes, metric: str, curves: Sequence[Curve], keys: Sequence[str], labels: Sequence[Label]) -> None:
-    """A faint dot per run in the column of its group; each group's mean, and its sample standard deviation."""
+    """Draw a faint dot per run in the column of its group, and each group's mean and sample standard deviation."""
     groups = split([labels[curve.run] for curve in curves])
     values = [np.array([curves[row].values[0] for row in rows]) for _, rows in groups]
     values = [found[np.isfinite(found)] for found in values]
@@ -220,7 +220,7 @@ def _draw_columns(ax: Axes, metric: str, curves: Sequence[Curve], keys: Sequence
 
 
 def _write_values(ax: Axes, values: Mapping[str, float]) -> None:
-    """Names and numbers, one below the other."""
+    """Write the values as a list of names and numbers."""
     ax.set_axis_off()
     rows = [(name, f"{value:.6g}") for name, value in values.items()]
     if len(rows) > _VALUES:
@@ -232,7 +232,7 @@ def _write_values(ax: Axes, values: Mapping[str, float]) -> None:
 
 
 def _rank(value: float, metric: str) -> float:
-    """Less is better, whatever is better for the metric; what is no number comes last."""
+    """Sort key of a value: the best for the metric's direction come first, NaN last."""
     way = {"min": 1.0, "max": -1.0, None: 0.0}[sense(metric)]
     return math.inf if math.isnan(value) else way * value if way else 0.0
 

@@ -1,4 +1,4 @@
-"""One page of HTML about many runs, which opens anywhere and loads nothing."""
+"""A self-contained HTML page about many runs."""
 
 from autotrack.outputs.report.page import write_report
 

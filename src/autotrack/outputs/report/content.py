@@ -1,4 +1,4 @@
-"""What the page knows: runs, their facts, and their curves, no larger than a screen can show."""
+"""The data of the page: runs, their facts, and their curves, thinned out to what a screen can show."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _CONTEXT = {"datasets": "Data", "code": "Code", "packages": "Packages", "environ
 
 @dataclass
 class Content:
-    """The content of a page, put together step by step; `notes` say what was left out."""
+    """Builds the content of a page; `notes` lists what was left out."""
 
     runs: Runs
     progress: Progress | None = None
@@ -99,7 +99,7 @@ class Content:
         }
 
     def _share(self, item: Any) -> int:
-        """The place of an item that many runs may have in common; it is on the page once."""
+        """Return the index of an item in the shared list, which holds what runs have in common once."""
         key = repr(item)
         if key not in self._shared:
             self._shared[key] = len(self._shared_items)
@@ -128,7 +128,7 @@ class Content:
             )
 
     def _history(self, metric: str) -> Iterator[Curve]:
-        """The curves of one metric; few enough at a time to be held in memory."""
+        """Yield the curves of one metric, read in batches of runs that fit into memory."""
         batch: list[int] = []
         points = 0
         for place, record in enumerate(self.runs):
@@ -164,7 +164,7 @@ def _curve(curve: Curve, limit: int) -> dict[str, Any]:
 def _columns(
     runs: Sequence[Mapping[str, Any]], metrics: Sequence[str], curves: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> dict[str, Any]:
-    """Which columns, charts and axes there are, and which are shown at first."""
+    """Return the columns, charts and axes of the page, and which of them are shown initially."""
     params = _keys(run["params"] for run in runs)
     differing = [key for key in params if len({identity(run["params"].get(key)) for run in runs}) > 1]
     first = _first_params(params, differing, runs)
@@ -201,15 +201,15 @@ def _before(first: Iterable[str], rest: Iterable[str]) -> list[str]:
 
 
 def _main(metrics: Sequence[str]) -> str | None:
-    """The metric that runs are judged by: a score if there is one."""
+    """The metric to judge runs by: the first to be maximised, else the first to be minimised, else the first."""
     ranked = sorted(metrics, key=lambda key: ("max", "min", None).index(sense(key)))
     return ranked[0] if ranked else None
 
 
 def _telling(params: Sequence[str], runs: Sequence[Mapping[str, Any]], metric: str | None) -> str:
-    """The param whose values tell the runs best apart in a metric, by the share of its variance between the groups.
+    """The param that explains a metric best: the one with the largest share of variance between groups of runs.
 
-    It has at most twelve values, each in two runs on average; "" if there is none.
+    Only params with at most twelve values and on average two runs per value are considered; "" if there is none.
     """
     scores: dict[str, float] = {}
     for key in params:

@@ -1,4 +1,4 @@
-"""Data that JavaScript reads as what it was: no NaN in JSON, no int that loses digits, no end of the script."""
+"""JSON that JavaScript reads without loss: no NaN, no int that loses digits, no text that could end the script."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def plain(value: Any) -> Any:
 
 
 def point(value: float) -> float | str | None:
-    """A value of a curve: seven digits are more than a screen shows; None for NaN."""
+    """A value of a curve, rounded to seven digits, more than a screen shows; infinities as text, None for NaN."""
     if math.isnan(value):
         return None
     return float(f"{value:.7g}") if math.isfinite(value) else _name_of(value)

@@ -1,4 +1,4 @@
-"""Writing the page: a template, its style and its script, which lie beside this file, and the data."""
+"""Writing the page from the data and the template, style sheet and scripts beside this file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write_report(
 
 
 def render(runs: Runs, *, title: str | None = None, progress: Progress | None = None) -> str:
-    """The page as text."""
+    """Return the page as HTML."""
     content = Content(runs, progress).build()
     script = "\n".join(_part(f"{name}.js") for name in _SCRIPTS)
     parts = {

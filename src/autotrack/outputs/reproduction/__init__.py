@@ -1,4 +1,4 @@
-"""Doing a run again: its code, packages, Python and command line, and what of it cannot be had again."""
+"""Reproduction of a run: its code, packages, Python and command line, and the gaps that cannot be reproduced."""
 
 from autotrack.outputs.reproduction.building import Built
 from autotrack.outputs.reproduction.planning import Reproduction, plan

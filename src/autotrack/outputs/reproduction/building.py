@@ -1,4 +1,4 @@
-"""Building the checkout of a run in an empty folder, and seeing whether it is what was recorded."""
+"""Building the checkout of a run in an empty folder, and comparing it with the record."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ PATIENCE = 600.0  # seconds that git may take for one checkout
 
 @dataclass(frozen=True)
 class Built:
-    """A checkout that was built in `folder`, out of `source`.
+    """A checkout that was built in `folder` from the repository `source`.
 
-    `requirements` and `command` are files about it. `same` counts the changed and untracked files that were compared
-    with the record and equal it, byte for byte; `differing` names those that do not, or could not be made.
+    `requirements` and `command` are the files with its packages and its command line. `same` counts the changed and
+    untracked files that equal the record byte for byte; `differing` names those that differ or could not be written.
     """
 
     folder: Path
@@ -60,7 +60,7 @@ def build(planned: Plan, into: Path, *, repository: str | None = None) -> Built:
 
 @contextmanager
 def _empty_folder(folder: Path) -> Iterator[None]:
-    """Make the folder, which must be new or empty; if the block fails, nothing of it stays."""
+    """Create the folder, which must be new or empty; if the block fails, it is emptied or, if new, removed."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ReproductionError(f"{folder} is not an empty folder: choose a new one")
     was_there = folder.exists()
@@ -104,7 +104,7 @@ def _fill(into: Path, code: Code) -> None:
 
 
 def _checked_target(into: Path, name: str) -> Path | None:
-    """Where an untracked file belongs; None for one that would not lie in the folder, or is there already."""
+    """Return the path for an untracked file; None if it is outside the folder, inside `.git`, or exists already."""
     parts = Path(name).parts
     if Path(name).is_absolute() or ".." in parts or ".git" in (part.lower() for part in parts):
         return None
@@ -114,7 +114,7 @@ def _checked_target(into: Path, name: str) -> Path | None:
 
 
 def _compared(into: Path, code: Code) -> tuple[int, list[Gap]]:
-    """Look at the result as the run's own checkout was looked at: how many files are the same, and what differs."""
+    """Gather the state of the checkout as for a run; returns the number of files as recorded, and the differences."""
     facts = git_state.gather(into, leave_out=into / NOTES, limit=PATIENCE)
     differing: list[Gap] = []
     if facts.data["commit"] != code.commit:
@@ -146,7 +146,7 @@ def _digest(path: Path) -> str | None:
 
 
 def _write_notes(planned: Plan, into: Path) -> tuple[Path, Path]:
-    """Put the requirements, the lock file and the command beside the code, where git does not see them."""
+    """Write the requirements, the lock file and the command into a folder of the checkout that git ignores."""
     notes = into / NOTES
     if os.path.lexists(notes):
         raise ReproductionError(f"the project has a {NOTES} of its own, which is where the notes would go")

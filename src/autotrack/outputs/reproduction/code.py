@@ -21,9 +21,9 @@ _SECTIONS = re.compile(rb"(?m)^(?=diff --git )")
 
 @dataclass(frozen=True)
 class Code:
-    """What is known of the code. `patch` is None where the commit says everything, or where no patch was kept.
+    """The recorded code. `patch` is None if the commit was unchanged, or if no patch was kept.
 
-    `root` is where the repository lay, `entry_point` the script relative to it, with the SHA-256 `script_digest`.
+    `root` is the path of the repository, `entry_point` the script relative to it, with the SHA-256 `script_digest`.
     `incomplete` names the files of which hunks were withheld.
     """
 
@@ -43,7 +43,7 @@ class Code:
 
 
 def code_of(record: Record) -> tuple[Code, list[Gap]]:
-    """The code that was recorded with `record`, and what is missing of it."""
+    """Return the code that was recorded with `record`, and the gaps in it."""
     git = _git(record)
     process: Mapping[str, Any] = record.environment.get("process") or {}
     patch = _kept(record, PATCH) if git.get("dirty") else None
@@ -74,7 +74,7 @@ def sections(patch: bytes) -> dict[bytes, bytes]:
 
 
 def _git(record: Record) -> Section:
-    """The state of the code; of one that could not be had, why."""
+    """The recorded state of the code, or the reason why it is unavailable; empty if neither was recorded."""
     found = record.environment.get("git")
     return Section({}) if found is None else found
 

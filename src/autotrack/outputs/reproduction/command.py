@@ -15,7 +15,7 @@ from autotrack.outputs.reproduction.gaps import Gap, named
 if TYPE_CHECKING:
     from autotrack.query.records import Record
 
-# Variables that say where something lies on that machine, or who asked autotrack for what.
+# Variables that name paths or the user of that machine, so that a command must not repeat them.
 _PLACES = frozenset(
     {
         "CONDA_DEFAULT_ENV", "CONDA_PREFIX", "CUDA_HOME", "JUPYTERHUB_USER", "LD_LIBRARY_PATH", "LD_PRELOAD",
@@ -27,7 +27,7 @@ _RANK = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE")
 
 @dataclass(frozen=True)
 class Command:
-    """What was typed: `argv`, `folder` relative to the repository's root ("." is the root), variables in `env`."""
+    """A command line: `argv`, `folder` relative to the repository's root ("." is the root), variables in `env`."""
 
     argv: tuple[str, ...] = ()
     folder: str = "."
@@ -35,13 +35,13 @@ class Command:
 
     @property
     def line(self) -> str:
-        """The command for a shell, to be typed in `folder`."""
+        """The command for a shell, to be run in `folder`."""
         settings = [f"{name}={shlex.quote(value)}" for name, value in self.env.items()]
         return " ".join([*settings, shlex.join(self.argv)])
 
 
 def command_of(record: Record, root: str) -> tuple[Command, list[Gap]]:
-    """The command line that started the run, and what of it cannot be typed again."""
+    """Return the command line that started the run, and the gaps in it."""
     process = record.environment.get("process")
     if not process:
         why = process.unavailable if process is not None else None
@@ -62,7 +62,7 @@ def _argv(words: Sequence[str], process: Mapping[str, Any], cwd: str, root: str)
     if not words:
         return ()
     first, *rest = words
-    executable = process.get("executable")  # not known of a Python that did not take part
+    executable = process.get("executable")  # absent if the Python process recorded nothing itself
     if first == executable or PurePath(first).name.startswith("python"):
         first = "python"
     if first == "python" and executable and rest and PurePath(rest[0]).parent == PurePath(str(executable)).parent:

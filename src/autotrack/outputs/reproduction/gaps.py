@@ -1,4 +1,4 @@
-"""What stands between a run and its repetition, one sentence each."""
+"""Gaps: the reasons why a run cannot be reproduced exactly, one sentence each."""
 
 from __future__ import annotations
 

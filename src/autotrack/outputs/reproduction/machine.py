@@ -1,4 +1,4 @@
-"""What the machine of a run had that this one has not, and what of its data and past only a fingerprint is known."""
+"""Gaps in machine, data and attempts: differences from the run's machine, data sets not kept, earlier attempts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PARTS = (("cpu", "processor"), ("gpu", "GPU"), ("driver", "GPU driver"), ("cuda
 
 
 def machine_gaps(record: Record) -> Iterator[Gap]:
-    """How this machine differs from that of the run, in what can change results."""
+    """Yield the differences between this machine and that of the run which can change results."""
     process: Mapping[str, Any] = record.environment.get("process") or {}
     recorded = record.environment.get("hardware")
     if not recorded:
@@ -39,7 +39,7 @@ def machine_gaps(record: Record) -> Iterator[Gap]:
 
 
 def data_gaps(record: Record) -> Iterator[Gap]:
-    """Data sets, of which never more than a fingerprint is recorded."""
+    """Yield a gap per data set, of which never more than a fingerprint is recorded."""
     for dataset in record.datasets:
         facts = [f"fingerprint {dataset.digest[:12]}" if dataset.digest else "no fingerprint"]
         facts += [f"version {dataset.version}"] if dataset.version else []
@@ -48,7 +48,7 @@ def data_gaps(record: Record) -> Iterator[Gap]:
 
 
 def past_gaps(record: Record) -> Iterator[Gap]:
-    """What makes the run more than one execution of one command."""
+    """Yield the gaps of a run that had several attempts, or is still running."""
     if record.attempt > 1:
         yield Gap("attempts", f"the run had {record.attempt} attempts; this is the last, which went on from the others")
     if record.status == "running":

@@ -1,4 +1,4 @@
-"""What a plan of how to do a run again holds."""
+"""The plan for the reproduction of a run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from autotrack.outputs.reproduction.requirements import Requirements
 
 @dataclass(frozen=True)
 class Plan:
-    """How to do a run again: `code`, `requirements`, `python` ("cpython 3.11.9") and `command`.
+    """How to reproduce a run: `code`, `requirements`, `python` ("cpython 3.11.9") and `command`.
 
-    `source` is a repository here that has the commit, None if there is none: then it must come from `code.remote`.
-    `gaps` says what cannot be reproduced, or not on this machine. `surroundings` is the id of the run whose
-    surroundings these are: that of the run itself, or of the run that it is a part of.
+    `source` is a local repository that has the commit; if it is None, the commit must come from `code.remote`.
+    `gaps` lists what cannot be reproduced, or not on this machine. `surroundings` is the id of the run whose recorded
+    environment the plan uses: the run itself, or a run that it is a part of.
     """
 
     run_id: str

@@ -1,4 +1,4 @@
-"""Planning how to do a run again, from its record alone; nothing is executed or fetched."""
+"""Planning the reproduction of a run from its record alone; nothing of the project is executed or fetched."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 
 class Reproduction(Plan):
-    """How to do a run again, and the building of its checkout."""
+    """A plan for the reproduction of a run, which can build its checkout."""
 
     def build(self, into: str | os.PathLike[str], *, repository: str | os.PathLike[str] | None = None) -> Built:
         """Build the checkout in the folder `into`: the commit, the patch, the untracked files that were kept.
 
         `repository` (a path or URL) is where the commit comes from, by default a repository here that has it, else
         the recorded remote. Nothing of the project is executed. Raises `ReproductionError` if `into` is not empty or
-        the code cannot be had.
+        the code cannot be obtained.
         """
         return build(self, Path(into), repository=None if repository is None else os.fspath(repository))
 
 
 def plan(record: Record, get_record: Callable[[str], Record] | None = None) -> Reproduction:
-    """How to do the run of `record` again. `get_record` finds the run that it is a part of, by id."""
+    """Return the plan to reproduce the run of `record`; `get_record` looks up the run that it is a part of, by id."""
     around = _with_surroundings(record, get_record)
     code, gaps = code_of(around)
     requirements, more = requirements_of(around, code.root)
@@ -56,7 +56,7 @@ def plan(record: Record, get_record: Callable[[str], Record] | None = None) -> R
 
 
 def _with_surroundings(record: Record, get_record: Callable[[str], Record] | None) -> Record:
-    """The record itself, or the one above it that has the surroundings: those are recorded once for a tree."""
+    """The record, or its nearest ancestor that has the environment, which is recorded once for a tree of runs."""
     found = record
     while get_record is not None and found.parent is not None and "process" not in found.environment:
         try:

@@ -1,4 +1,4 @@
-"""Repositories on this machine: which has a commit, and asking git for what changes none of them."""
+"""Running git commands in repositories on this machine, and finding the repository that has a commit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autotrack.exceptions import ReproductionError
 
-# What would point git at another repository, or have it start a program for every difference.
+# Variables that would point git at another repository, or make it start a program for every difference.
 _FOREIGN = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_EXTERNAL_DIFF", "GIT_CONFIG", "GIT_TEMPLATE_DIR",
@@ -18,9 +18,9 @@ _PROTOCOLS = "file:git:http:https:ssh"
 
 
 def git(*arguments: str, folder: Path | None = None) -> bytes:
-    """What git prints; `ReproductionError` with its own words if it fails or is not there.
+    """Run git and return its output; `ReproductionError` with git's message if it fails or cannot be started.
 
-    It asks nobody for a password, runs no hooks and uses no transport that is a program of the repository's choice.
+    Git asks for no password, runs no hooks and uses no transport that is a program of the repository's choice.
     """
     quiet = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never")
     place = () if folder is None else ("-C", str(folder))
@@ -38,7 +38,7 @@ def git(*arguments: str, folder: Path | None = None) -> bytes:
 
 
 def environment() -> dict[str, str]:
-    """The environment of the process, without what would lead git astray."""
+    """Return the environment for git: that of the process without variables that redirect git, and without prompts."""
     kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     return kept | {
         "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": _PROTOCOLS, "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C",
@@ -46,7 +46,7 @@ def environment() -> dict[str, str]:
 
 
 def find_source(commit: str | None, root: str) -> Path | None:
-    """A repository here that has the commit: the one it was recorded in, else the one around the current folder."""
+    """A local repository that has the commit: the one it was recorded in, else the one around the current folder."""
     if commit is None:
         return None
     return next((place for place in _places(root) if has_commit(place, commit)), None)

@@ -23,7 +23,7 @@ _LOCAL = re.compile(r"[^+]+\+(?P<label>\w+)")
 
 @dataclass(frozen=True)
 class LockFile:
-    """The lock file that lay beside the code: its name, where, its SHA-256, and its content if that was kept."""
+    """The lock file beside the recorded code: its name, path, SHA-256, and its content if it was kept."""
 
     name: str
     path: str
@@ -45,7 +45,7 @@ class Requirements:
 
 
 def requirements_of(record: Record, root: str) -> tuple[Requirements, list[Gap]]:
-    """What was installed, and what of it no index has. `root` is where the repository of the code lay."""
+    """Return the packages of the run and the gaps in them. `root` is the recorded path of the code's repository."""
     recorded = record.environment.get("packages")
     if not recorded:
         why = recorded.unavailable if recorded is not None else None
