@@ -39,7 +39,7 @@ def configure(**changes: Any) -> None:
 
 
 def log(values: Mapping[str, Any], step: int | None = None, *, time: Any = None) -> None:
-    """Record metrics in the active run, or in the last run of this thread if none is active. See `Run.log`."""
+    """Record metrics in the active run, else in this thread's last run, else in a new one. See `Run.log`."""
     run_for_late_facts().log(values, step, time=time)
 
 
