@@ -1,8 +1,8 @@
-"""A job that the scheduler starts again goes on with its runs, instead of opening new ones.
+"""Requeued jobs: a job that the scheduler restarts resumes its unfinished runs instead of opening new ones.
 
-Under a scheduler that counts restarts, each run that a job opens is written down in a small file named after the job.
-In a restarted job, the latest run of the same kind, experiment and (where one was chosen) name is resumed if it has not
-finished: a further attempt of the same run.
+Under a scheduler that counts restarts, each top-level run that a job opens is listed in a small file named after the
+job. In a restarted job, the latest run of the same kind, experiment and (if one is given) name is resumed unless it
+has finished: as a further attempt of the same run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from autotrack.recording.run import Run
 
 FOLDER = "requeues"
 
-# Which variables name a job among all, and which one counts how often it was started again.
+# The variables that identify a job, and the variable that counts its restarts.
 _SCHEDULERS = (
     (("SLURM_JOB_ID", "SLURM_CLUSTER_NAME", "SLURM_ARRAY_TASK_ID"), "SLURM_RESTART_COUNT"),
     (("LSB_JOBID", "LSB_JOBINDEX"), "LSB_RESTART_COUNT"),
@@ -37,7 +37,7 @@ class _Written(NamedTuple):
 
 
 def remember(run: Run) -> None:
-    """Write down that this job opened `run`; nothing without a scheduler that starts jobs again."""
+    """Add `run` to the file of this job; does nothing without a scheduler that restarts jobs."""
     file = _file(run.collector.place.path)
     if file is None:
         return
@@ -50,7 +50,7 @@ def remember(run: Run) -> None:
 
 
 def interrupted(owner: Collector, kind: str, experiment: str, name: str | None) -> Run | None:
-    """The next attempt of the run that an earlier start of this job left unfinished; None if there is none."""
+    """The next attempt of the latest matching run that an earlier start of this job left unfinished; or None."""
     file = _file(owner.place.path)
     if file is None or not _restarts():
         return None
@@ -72,7 +72,7 @@ def _unfinished(owner: Collector, run_id: str) -> Run | None:
             return None
     try:
         return earlier_attempt(owner, run_id=run_id, reference=None)
-    except AutotrackError:  # its writer still lives, or seems to: a new run is the truth then
+    except AutotrackError:  # its writer is alive, or seems to be: open a new run instead
         return None
 
 
