@@ -84,7 +84,7 @@ class Session:
             self._finish(run)
 
     def end_what_failed(self) -> None:
-        """At a normal kernel exit: finish the runs whose first or last cell raised, as that exception says."""
+        """At a normal kernel exit: finish the runs whose first or last cell raised, with the exception's status."""
         for run in reversed(_open_runs()):
             if self._ending_of(run) is not None:
                 self._finish(run)
