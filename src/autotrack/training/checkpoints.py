@@ -371,7 +371,7 @@ def _ranked(score: float | None) -> float | None:
 
 
 def _rankings(checkpoints: list[_Checkpoint]) -> Iterator[list[_Checkpoint]]:
-    """The checkpoints of each monitored metric, best first: by score and `mode`, else the latest marked best."""
+    """The checkpoints per monitored metric, best first: by score and `mode`, else those marked best, latest first."""
     groups: dict[Any, list[_Checkpoint]] = {}
     for one in checkpoints:
         groups.setdefault(one.facts["monitor"], []).append(one)
