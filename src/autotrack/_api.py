@@ -173,7 +173,7 @@ def load_model(source: Any, *, trust: bool = False, into: Any = None) -> Any:
     """Load a saved model: `"runs:/<run>/<name>"`, a run or record (its only model), or a folder.
 
     The digest of each file is checked (`IntegrityError`). Formats that run code while loading need `trust=True`
-    (`UntrustedModelError`). A torch module whose constructor arguments are not known is loaded into a module that the
+    (`UntrustedModelError`). A torch module whose constructor's arguments are not known is loaded into one that the
     program has built, `into=module`, or as a bare state dict, `into={}`.
     """
     from autotrack.models import load_model as load

@@ -1,6 +1,6 @@
 """The closed set of facts that can be recorded, and how they are encoded.
 
-Every fact is one `Event` of one run. Adding a kind of fact means adding a class here, once; journals, sinks and
+Every fact is one `Event` on one run. Adding a kind of fact means adding a class here, once; journals, sinks and
 the store dispatch on these classes. Encoding is MessagePack with a tag per class; unknown fields are ignored
 when reading and missing ones take their default, so readers and writers of neighbouring versions are compatible.
 `SCHEMA_VERSION` is incremented for changes that break this compatibility.
@@ -163,7 +163,7 @@ class Artifact(Event, frozen=True, kw_only=True, tag="artifact"):
 
 
 class Media(Event, frozen=True, kw_only=True, tag="media"):
-    """An image, figure, sound, table or text, logged under `key` at a step; `digest` names the blob with its bytes."""
+    """An image, figure, sound, table or text, logged under a `key` at a step; its bytes are the blob `digest`."""
 
     key: str
     kind: MediaKind
@@ -191,7 +191,7 @@ class Dataset(Event, frozen=True, kw_only=True, tag="dataset"):
 class Model(Event, frozen=True, kw_only=True, tag="model"):
     """A saved model. Its files are artifacts of kind "model" under `<name>/`; `digest` covers all of them.
 
-    `meta` holds the signature, the packages that the model needs, whether loading runs code, and the class.
+    `meta` holds the signature, the packages it needs, whether loading runs code, and the class.
     """
 
     name: str

@@ -25,7 +25,7 @@ def role_of(key: str) -> str:
 
 
 def split_role(key: str) -> tuple[str, str, str]:
-    """The role of a key, the "/" or "_" after it, and the rest of the key; three empty strings if there is no role."""
+    """The role of a key, the "/" or "_" after it, and the rest of the key; empty strings where there is no role."""
     found = re.match(r"([a-z]+)([/_])(?=.)", key)
     role = _ROLE_OF.get(found[1], "") if found else ""
     return (role, found[2], key[found.end() :]) if found and role else ("", "", "")

@@ -36,7 +36,7 @@ def duration(seconds: float | None) -> str:
 
 
 def age(then: datetime.datetime | None, now: datetime.datetime) -> str:
-    """The time since `then`: "just now", "3 min ago", "2 days ago"; a date beyond two weeks; "–" for None."""
+    """How long ago `then` was: "just now", "3 min ago", "2 days ago"; a date beyond two weeks; "–" for None."""
     if then is None:
         return "–"
     seconds = (now - then).total_seconds()

@@ -95,7 +95,7 @@ class Recorder:
         return json.dumps(text[:PREVIEW] + "…")
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
-        """Set tags, with values as text; a value of None removes the tag."""
+        """Set tags, as text; a value of None removes the tag."""
         values = {
             checked_key(key): None if value is None else value if isinstance(value, str) else str(plain(value))
             for key, value in tags.items()
@@ -108,7 +108,7 @@ class Recorder:
         self.set_tags({key: value})
 
     def note(self, text: str) -> None:
-        """Add a note, in Markdown."""
+        """Add a remark, in Markdown."""
         self.emit(Note(run=self.id, time=_now(), training=self.number, text=str(text), user=user_name()))
 
     def report(self, what: str, message: str, *, level: str = "missing", count: int = 1) -> None:
@@ -148,7 +148,7 @@ class Recorder:
         step: int | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> None:
-        """Store a copy of a file, or of all files in a folder, as artifacts.
+        """Keep a copy of a file, or of all files in a folder, as they are now.
 
         `name` is the slash-separated name within the run, by default the file's own. `FileNotFoundError` if there
         is no such file.
@@ -170,7 +170,7 @@ class Recorder:
         step: int | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> None:
-        """Store a copy of every file in `folder` and its subfolders as an artifact whose name starts with `prefix`."""
+        """Keep a copy of every file in `folder` and below, under `prefix`."""
         root = Path(folder)
         if not root.is_dir():
             raise NotADirectoryError(20, "there is no such folder", str(root))
@@ -189,18 +189,18 @@ class Recorder:
         step: int | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> str:
-        """Store `data` as the artifact `name`; returns its SHA-256 in hex."""
+        """Keep `data` as the artifact `name`; returns its SHA-256."""
         name = _artifact_name(name)
         digest = blobs.put_bytes(self._blobs(), data)
         self._artifact(name, digest, len(data), kind, step, "", media_type, meta)
         return digest
 
     def log_text(self, text: str, name: str) -> None:
-        """Store a text as the artifact `name`, in UTF-8."""
+        """Keep a text as the artifact `name`, in UTF-8."""
         self.log_bytes(text.encode(errors="surrogatepass"), name, media_type="text/plain")
 
     def log_dict(self, data: Any, name: str) -> None:
-        """Store nested plain data as the JSON artifact `name`."""
+        """Keep nested plain data as the JSON artifact `name`."""
         text = json.dumps(plain(data), ensure_ascii=False, indent=1)
         self.log_bytes(text.encode(), name, media_type="application/json")
 

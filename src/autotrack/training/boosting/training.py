@@ -223,7 +223,7 @@ def _pairs(params: Any) -> list[tuple[Any, Any]]:
     found: dict[Any, list[Any]] = {}
     for key, value in (
         params if isinstance(params, (list, tuple)) else ()
-    ):  # a list of pairs, in which a name may come again
+    ):  # a list of pairs, in which a name may be repeated
         found.setdefault(key, []).append(value)
     return [(key, values[0] if len(values) == 1 else values) for key, values in found.items()]
 

@@ -342,7 +342,7 @@ def _found(known: _Known, step: int) -> Loop | None:
     if known.foreign or not _finders or training_in_charge() is not None:
         known.due = step + LATER
         return None
-    known.due = step + 1  # a run may open at any moment
+    known.due = step + 1  # check again at the next step, as a run may be opened at any time
     return _finders[0]()
 
 
