@@ -7,7 +7,7 @@
         run.log({"train/loss": 0.3}, step=10)
     autotrack.runs("params.lr > 0.01").to_pandas()
 
-Everything is loaded when it is first used: importing autotrack costs milliseconds and imports no framework.
+Names are imported when they are first used: importing autotrack costs milliseconds and imports no framework.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from autotrack import _wiring
 from autotrack.instrument import names as _names
 
-TYPE_CHECKING = False  # as type checkers know it; `typing` is more to load than all that is here
+TYPE_CHECKING = False  # type checkers take it as True; importing `typing` would cost more than the rest of this module
 if TYPE_CHECKING:
     from typing import Any
 
@@ -30,7 +30,7 @@ __all__ = [
     "reproduce", "runs", "set_experiment", "set_tags", "start_run",
 ]  # fmt: skip
 
-_LIGHT = {  # what is had without loading all that `_api` needs
+_LIGHT = {  # names that are imported from their own modules, without loading `_api`
     "AutotrackError": "autotrack.exceptions",
     "AutotrackWarning": "autotrack._guard",
     "autolog": "autotrack.launch.autolog",

@@ -1,6 +1,6 @@
-"""The verbs that people call. Thin: each finds the run or the reader that it is about, and hands over.
+"""The public functions of `autotrack`, which its `__all__` lists and re-exports.
 
-What is public here is offered by `autotrack` itself, where `__all__` lists it.
+Each function is thin: it finds the active run or the reader of the store and calls the method of the same purpose.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 def configure(**changes: Any) -> None:
     """Choose settings in code; `autotrack.settings.Settings` lists them.
 
-    They hold for runs that start from now on. `dir` and `sinks` cannot change while runs are open
+    The settings apply to runs that start afterwards. `dir` and `sinks` cannot change while runs are open
     (`ConfigurationError`).
     """
     collector_module.configure(changes)
 
 
 def log(values: Mapping[str, Any], step: int | None = None, *, time: Any = None) -> None:
-    """Record metrics in the active run; after a training, in the run of that training. See `Run.log`."""
+    """Record metrics in the active run, else in this thread's last run, else in a new one. See `Run.log`."""
     run_for_late_facts().log(values, step, time=time)
 
 
@@ -104,7 +104,7 @@ def log_figure(name: str, figure: Any, step: int | None = None) -> None:
 
 
 def log_dataset(data: Any = None, **options: Any) -> None:
-    """Record what data went into the active run. See `Run.log_dataset`."""
+    """Record a dataset that the active run used. See `Run.log_dataset`."""
     run_for_late_facts().log_dataset(data, **options)
 
 
@@ -114,7 +114,7 @@ def log_model(model: Any, name: str = "model", **options: Any) -> None:
 
 
 def finish(status: Any = "finished") -> None:
-    """Finish the active run; without one, nothing happens."""
+    """Finish the active run; do nothing if there is none."""
     run = active_run()
     if run is not None:
         run.finish(status)
@@ -133,7 +133,7 @@ def runs(
 
     `filter` is a condition such as `"params.lr > 0.01 and metrics.val/accuracy.max >= 0.9"`, `order_by` a name such
     as `"-metrics.val/accuracy.max"` (minus for descending) or several. Without `all` only top-level runs are
-    listed, unless the filter asks for a `run.kind`. Raises `FilterError`, which points at the place.
+    listed, unless the filter names a `run.kind`. `FilterError`, which points at the position, for an invalid filter.
     """
     return _reader().runs(filter, order_by=order_by, limit=limit, experiment=experiment, all=all, deleted=deleted)
 
@@ -152,7 +152,7 @@ def best(metric: str, *, mode: str = "max", filter: str = "", experiment: str | 
 
 
 def diff(a: Record | Run | str, b: Record | Run | str) -> Diff:
-    """What differs between two runs: params, metrics, environment, packages, code."""
+    """The differences between two runs in params, metrics, environment, packages and code."""
     from autotrack.query.diff import diff as diff_of
 
     first, second = (get_run(run) if isinstance(run, (Run, str)) else run for run in (a, b))
@@ -160,9 +160,9 @@ def diff(a: Record | Run | str, b: Record | Run | str) -> Diff:
 
 
 def reproduce(run: Record | Run | str = "last") -> Reproduction:
-    """How to do a run again: its code, packages, Python and command line, and what of it cannot be reproduced.
+    """A plan to repeat a run: its code, packages, Python and command line, and the parts that cannot be reproduced.
 
-    `reproduce(run).build("folder")` builds the checkout. Nothing of the project is executed.
+    `reproduce(run).build("folder")` builds the checkout. No code of the project is executed.
     """
     from autotrack.outputs.reproduction import plan
 

@@ -1,8 +1,8 @@
-"""The one place where our own failures end.
+"""Error boundary: exceptions of autotrack's own code never reach the user's training.
 
-Code of ours that runs inside somebody's training is wrapped in `guarded("what we were doing")`. An exception
-there becomes one warning per kind and, through the hook that the collector sets, one line in the capture
-report. `KeyboardInterrupt`, `SystemExit` and other `BaseException`s belong to the user and pass.
+Code that runs inside a user's training is wrapped in `guarded("what it does")`. An exception there becomes one warning
+per kind and, through the hook that the collector registers, one line in the run's capture report.
+`KeyboardInterrupt`, `SystemExit` and other `BaseException`s are the user's and propagate.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FailureHook = Callable[[str, BaseException], None]
 
 
 class AutotrackWarning(UserWarning):
-    """Something could not be recorded; the training goes on."""
+    """Something could not be recorded; the training continues."""
 
 
 _hooks: list[FailureHook] = []
@@ -37,12 +37,12 @@ def warn_once(what: str, message: str, kind: type[BaseException] = Exception) ->
 
 
 def forget_warnings() -> None:
-    """Show every warning anew, as in a fresh process (a forked child, a test)."""
+    """Reset the set of shown warnings, so that each is shown again (for a forked child or a test)."""
     _warned.clear()
 
 
 class guarded:  # noqa: N801 - reads as a statement: `with guarded("reading the git state"):`
-    """Swallow and report any `Exception` of the block; `failed` tells whether there was one, `reason` which."""
+    """Swallow and report any `Exception` of the block; `failed` is True after one, `reason` its type and message."""
 
     __slots__ = ("failed", "reason", "what")
 
@@ -66,7 +66,7 @@ class guarded:  # noqa: N801 - reads as a statement: `with guarded("reading the 
 
 
 def report_failure(what: str, error: BaseException) -> None:
-    """Tell the hooks and, once per kind, the user that `what` failed; never raises an `Exception`."""
+    """Call the failure hooks and, once per kind, warn the user that `what` failed; never raises an `Exception`."""
     try:
         for hook in tuple(_hooks):
             hook(what, error)

@@ -1,8 +1,8 @@
-"""A finder that finds nothing itself and reports when a module has been imported.
+"""Post-import hooks: a meta path finder that calls a function after an awaited module has been imported.
 
-For an awaited module it asks the finders behind it and wraps the loader that they return, so that `notify` is called
-once the module is complete. The module keeps its own loader. Libraries for such hooks cost more to import than
-everything else that `import autotrack` loads.
+The finder finds no module itself. For an awaited module it asks the other finders and wraps the loader that they
+return, so that `notify` is called once the module has been executed. The module keeps its own loader. Libraries for
+such hooks cost more to import than everything else that `import autotrack` loads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class NotifyingFinder:
-    """To be put first on `sys.meta_path`: calls `notify(name)` after each import of a module in `awaited`."""
+    """Finder for the front of `sys.meta_path`: calls `notify(name)` after each import of a module in `awaited`."""
 
     def __init__(self, notify: Callable[[str], None]) -> None:
         self.awaited: set[str] = set()

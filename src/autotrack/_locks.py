@@ -1,4 +1,4 @@
-"""Advisory file locks between processes: the only place that knows which system call that is.
+"""Advisory file locks between processes, by `flock` on POSIX and portalocker on Windows.
 
 The `filelock` package has no probe that leaves a lock alone (`is_locked`), which is how a reader learns whether a
 journal's writer lives.
@@ -35,7 +35,7 @@ class FileLock:
     """An exclusive lock on a file, held until `release` or the end of the process.
 
     The descriptor is closed on `exec`. A forked child calls `release` on its copy, which leaves the parent's
-    lock in place: the lock belongs to the open file, and goes when its last descriptor does.
+    lock in place: the lock belongs to the open file, and is released when its last descriptor is closed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +43,7 @@ class FileLock:
         self._descriptor: int | None = None
 
     def acquire(self, *, shared: bool = False) -> bool:
-        """Take the lock without waiting; False if another holder has it, `OSError` if it cannot be tried."""
+        """Acquire the lock without waiting; False if it is held elsewhere, `OSError` if locking fails."""
         while True:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
             try:
@@ -72,7 +72,7 @@ class FileLock:
         return self._descriptor is not None
 
     def release(self) -> None:
-        """Give the lock back; harmless when it is not held."""
+        """Release the lock; does nothing if it is not held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -85,7 +85,7 @@ class FileLock:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock on `path` exclusively; probing never disturbs the holder or other probes."""
+    """Whether the lock on `path` is held exclusively; probing never disturbs the holder or other probes."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except OSError:

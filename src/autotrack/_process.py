@@ -1,7 +1,7 @@
-"""Beginning anew: what holds state of the whole process registers here how that state is given up.
+"""Resetting process-wide state: each module that holds such state registers a function that clears it.
 
-`reset` is for tests, ours and those of people who extend autotrack. Afterwards the process is as one in which nothing
-has been recorded or chosen yet.
+`reset` is for tests, autotrack's own and those of extensions. Afterwards the process is in the state of one in which
+nothing has been recorded or configured yet.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ _forgetters: list[Callable[[], None]] = []
 
 
 def on_reset(forget: Callable[[], None]) -> Callable[[], None]:
-    """Call `forget` at each `reset`, in the order of registration; returns it, so that it serves as a decorator."""
+    """Register `forget` to be called by `reset`, in the order of registration; usable as a decorator."""
     _forgetters.append(forget)
     return forget
 
 
 def reset() -> None:
-    """Finish what is being recorded and forget all that was chosen, known or warned of in this process."""
+    """Finish the open runs and clear all settings, caches and shown warnings of this process."""
     for forget in tuple(_forgetters):
         forget()
     forget_warnings()

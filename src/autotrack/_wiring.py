@@ -1,4 +1,4 @@
-"""Hands the rooms below what they call in the rooms above; nothing of it is loaded before it is called."""
+"""Implementations of `_upcalls`: each function imports its module of a higher layer when it is first called."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ def connect() -> None:
 
 
 def record_html(record: Any) -> str:
-    """What a notebook shows of a record."""
+    """The HTML representation of a record in a notebook."""
     from autotrack.outputs.html import records
 
     return records.record_html(record)
 
 
 def runs_html(runs: Any) -> str:
-    """What a notebook shows of many runs."""
+    """The HTML representation of a list of runs in a notebook."""
     from autotrack.outputs.html import records
 
     return records.runs_html(runs)
 
 
 def comparison_html(comparison: Any) -> str:
-    """What a notebook shows of runs side by side."""
+    """The HTML representation of a comparison of runs in a notebook."""
     from autotrack.outputs.html import comparison as side_by_side
 
     return side_by_side.comparison_html(comparison)
 
 
 def groups_html(groups: Any) -> str:
-    """What a notebook shows of groups of runs."""
+    """The HTML representation of groups of runs in a notebook."""
     from autotrack.outputs.html import groups as in_groups
 
     return in_groups.groups_html(groups)
 
 
 def run_card(*facts: Any) -> str:
-    """What a notebook shows of an open run."""
+    """The HTML representation of an open run in a notebook."""
     from autotrack.outputs.html import markup
 
     return markup.run_card(*facts)
@@ -71,14 +71,14 @@ def plot_runs(runs: Any, *args: Any, **options: Any) -> Any:
 
 
 def watch(run: Any, model: Any, optimizer: Any, every: int | None) -> Watching:
-    """Watch a torch model while it trains."""
+    """Record a torch model and the norms of its gradients and weights while it trains; see `Run.watch`."""
     from autotrack.training.neural import loops
 
     return loops.watch(run, model, optimizer, every)
 
 
 def keep_output(emit: Callable[[Any, str], None], report: Callable[[str], None]) -> Console:
-    """Keep what a notebook's cells print, as what a launched program prints is kept."""
+    """The `Console` that keeps the output of a notebook's cells, as for the output of a launched command."""
     from autotrack.launch.console import Console
 
     return Console(emit, report)

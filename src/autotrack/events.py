@@ -2,8 +2,8 @@
 
 Every fact is one `Event` on one run. Adding a kind of fact means adding a class here, once; journals, sinks and
 the store dispatch on these classes. Encoding is MessagePack with a tag per class; unknown fields are ignored
-when reading and missing ones take their default, so readers and writers of neighbouring versions understand
-each other. `SCHEMA_VERSION` counts changes for which that is not enough.
+when reading and missing ones take their default, so readers and writers of neighbouring versions are compatible.
+`SCHEMA_VERSION` is incremented for changes that break this compatibility.
 
 Units: `time` in seconds since the Unix epoch (UTC), sizes in bytes, durations in seconds.
 """
@@ -51,8 +51,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
     """The first attempt of a run began, in the journal that owns the run from here on.
 
-    `training` is the number of the training in the run `parent` that this run belongs to, as for the candidate of a
-    search that is itself a training of an open run.
+    `training` is the number of the training in the run `parent` that this run belongs to, for example for the trial of
+    a search that is itself a training of an open run.
     """
 
     name: str
@@ -83,7 +83,7 @@ class RunFinished(Event, frozen=True, kw_only=True, tag="run_finished"):
 
 
 class RunRenamed(Event, frozen=True, kw_only=True, tag="run_renamed"):
-    """The run got another name."""
+    """The run was renamed."""
 
     name: str
 
@@ -145,9 +145,9 @@ class Artifact(Event, frozen=True, kw_only=True, tag="artifact"):
     """A file of the run, stored as a blob or, when `stored` is False, recorded by size and digest only.
 
     `name` is its slash-separated name within the run; a later artifact of the same name is its next version.
-    `digest` is the SHA-256 in hex, empty if the bytes could not be read. `source` is where it was found. `replaces` is
-    the `time` of an earlier artifact of this name which this event updates, as the same version: its file has been
-    copied meanwhile, or its bytes are no longer kept.
+    `digest` is the SHA-256 in hex, empty if the bytes could not be read. `source` is the path of the original file.
+    `replaces` is the `time` of an earlier artifact of this name which this event updates, as the same version: its file
+    has been copied meanwhile, or its bytes are no longer kept.
     """
 
     name: str
@@ -212,8 +212,8 @@ class Console(Event, frozen=True, kw_only=True, tag="console"):
 class Report(Event, frozen=True, kw_only=True, tag="report"):
     """A line of the capture report: something that was skipped, cut, withheld, lost or failed.
 
-    `what` groups lines of one kind ("git", "model", "metric loss"), `count` is how many facts it concerns.
-    `level` "info" is for facts about the capture that miss nothing.
+    `what` groups lines of one kind ("git", "model", "metric loss"), `count` is the number of facts concerned.
+    `level` is "info" for remarks about the capture where nothing is missing.
     """
 
     what: str
@@ -255,7 +255,7 @@ AnyEvent: TypeAlias = (
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """A set of metric keys that are logged together: the heading of the packed rows that refer to it.
+    """A set of metric keys that are logged together: the header of the packed rows that refer to it.
 
     `types` has one letter per key: "d" for a float64, "q" for an int64.
     """

@@ -14,7 +14,7 @@
     ├── UntrustedModelError       loading would run code from a place that was not trusted
     └── MissingDependencyError    an optional package is needed (also an ImportError)
 
-Inside a framework's hooks none of these reaches the user: they become one warning and one line in the
+Inside a framework's hooks these exceptions never reach the user: each becomes one warning and one line in the
 run's capture report.
 """
 
@@ -36,8 +36,8 @@ class InvalidValueError(AutotrackError, ValueError):
 class FilterError(AutotrackError, ValueError):
     """A filter or order cannot be understood.
 
-    `text` is what was given, `position` the 0-based column at which it stops making sense; the message
-    shows both, with a caret under the place.
+    `text` is the filter or order as given, `position` the 0-based column of the error; the message shows both, with a
+    caret under the position.
     """
 
     def __init__(self, problem: str, text: str = "", position: int | None = None) -> None:
@@ -75,7 +75,7 @@ class IntegrityError(AutotrackError):
 
 
 class ReproductionError(AutotrackError):
-    """The code of a run cannot be built again; the message says what stands in the way."""
+    """The code of a run cannot be built again; the message names the reason."""
 
 
 class UntrustedModelError(AutotrackError):
@@ -83,7 +83,7 @@ class UntrustedModelError(AutotrackError):
 
 
 class MissingDependencyError(AutotrackError, ImportError):
-    """An optional package is needed; the message names the extra that brings it."""
+    """An optional package is needed; the message names the extra that installs it."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs {package}: pip install 'autotrack-ml[{extra}]'")

@@ -1,4 +1,4 @@
-"""Identifiers of runs: how they are made, and how people type them."""
+"""Run ids: how they are generated, and how they are shortened for display."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def new_run_id() -> str:
 
 
 def training_id(run: str, number: int) -> str:
-    """The id of the run that training `number` of `run` becomes when it is not the only one; nobody may choose it."""
+    """The id of the separate run of training `number`, used once `run` has several; users cannot choose such ids."""
     return f"{run}~{number}"
 
 
 def short_id(run: str) -> str:
-    """What to type for a run: the first eight digits of an id of ours, the whole of one that somebody chose."""
+    """The short form of a run id: the first eight digits of a generated id, a user-chosen id unchanged."""
     found = _GENERATED.fullmatch(run)
     return "".join(found.groups()) if found else run

@@ -1,7 +1,7 @@
-"""What the name of a metric says: of which part of the data it is, and how much it says about a run.
+"""Roles of metrics by their names: the part of the data (training, validation, test), and the order of relevance.
 
-A metric that a framework names is recorded with its role first (`val/loss`), one that a program names as the program
-names it (`dev_loss`). Whoever reads either asks here, so that lists, charts and messages agree.
+A metric that a framework names is recorded with its role first (`val/loss`), one that a program names under that name
+(`dev_loss`). All lists, charts and messages use these functions for both, so that they agree.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ WORDS = {
 }  # roles, in the order in which charts show them, and their spellings
 ROLES = tuple(WORDS)
 _ROLE_OF = {word: role for role, words in WORDS.items() for word in words}
-_RELEVANCE = ("test", "val", "train", "")  # a score on data that chose nothing says most
+_RELEVANCE = ("test", "val", "train", "")  # a score on data that was not used for selection is the most relevant
 _CLOCKS = frozenset({"duration", "latency", "runtime", "seconds", "time"})
 
 
 def role_of(key: str) -> str:
-    """The role that a key begins with, as `val/loss`, `eval_loss` or `dev/loss` do: "train", "val", "test", else ""."""
+    """The role at the start of a key such as `val/loss`, `eval_loss` or `dev/loss`: "train", "val", "test", else ""."""
     return split_role(key)[0]
 
 
@@ -32,19 +32,19 @@ def split_role(key: str) -> tuple[str, str, str]:
 
 
 def aliases(name: str) -> tuple[str, ...]:
-    """The keys under which the metric that people call `name` may be stored: the name itself comes first.
+    """The keys under which a metric that a user calls `name` may be stored, `name` itself first.
 
-    `val_X`, and every other spelling of validation, may be `val/X`, and `test_X` `test/X`; nothing else is guessed.
+    For `val_X`, and every other spelling of validation, also `val/X`, and for `test_X` also `test/X`; no others.
     """
     role, separator, rest = split_role(name)
     return (name, f"{role}/{rest}") if separator == "_" and role in ("val", "test") else (name,)
 
 
 def relevance(key: str) -> int:
-    """A rank, smallest first: metrics of test data, validation data, training data, no role; then times."""
+    """The sort rank of a metric: test data first, then validation, training, no role, and last durations."""
     return len(_RELEVANCE) if is_timing(key) else _RELEVANCE.index(role_of(key))
 
 
 def is_timing(key: str) -> bool:
-    """Whether the metric is a time that something took."""
+    """Whether the metric is a duration, by the words in its name."""
     return not _CLOCKS.isdisjoint(re.split(r"[^a-z0-9]+", key.lower()))

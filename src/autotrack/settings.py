@@ -1,7 +1,7 @@
-"""What the user chose: in code, in the environment (AUTOTRACK_*), in pyproject's [tool.autotrack], or the defaults.
+"""Settings from code, from the environment (AUTOTRACK_*), from pyproject's [tool.autotrack], or the defaults.
 
-`Settings` is frozen; `load` resolves one from all four, the first that says something wins. Where the data goes
-is decided by `find_place`.
+`Settings` is frozen; `load` resolves one from these four sources, in this order of precedence. `find_place` decides
+where the data is stored.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FALSE = frozenset({"0", "false", "no", "off", ""})
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be chosen. Sizes in bytes, durations in seconds; a limit of None lifts it."""
+    """All settings. Sizes in bytes, durations in seconds; a limit of None means no limit."""
 
     dir: str | None = None
     store: str | None = None
@@ -56,9 +56,9 @@ class Settings:
 
 
 def load(code: Mapping[str, Any] | None = None, start: Path | None = None) -> Settings:
-    """The settings that hold for a program whose current folder is `start`, with `code` said in the program.
+    """The settings of a program with the working directory `start`; `code` are those set by `configure`.
 
-    `AUTOTRACK=0` beats everything; else code beats the environment, which beats pyproject.
+    `AUTOTRACK=0` overrides everything; otherwise code overrides the environment, which overrides pyproject.
     """
     settings = Settings().with_changes(_from_pyproject(start or Path.cwd()))
     settings = settings.with_changes(_from_environment())
@@ -67,15 +67,15 @@ def load(code: Mapping[str, Any] | None = None, start: Path | None = None) -> Se
 
 
 def switched_off() -> bool:
-    """Whether the environment says `AUTOTRACK=0`."""
+    """Whether the environment variable `AUTOTRACK` is set to 0, false, no, off or the empty string."""
     return os.environ.get("AUTOTRACK", "1").strip().lower() in _FALSE
 
 
 def find_place(settings: Settings, start: Path | None = None) -> Place:
-    """Where the data of a program goes whose current folder is `start`.
+    """The folder for the data of a program with the working directory `start`.
 
-    `dir` if it is set; else the nearest `.autotrack` upwards, else the root of the git checkout, else the current
-    folder. The home folder's own `.autotrack` counts only when the program runs in the home folder itself.
+    `dir` if it is set; else the nearest `.autotrack` upwards, else `.autotrack` in the root of the git checkout, else
+    in the working directory. The home folder's own `.autotrack` counts only if the program runs in the home folder.
     """
     if settings.dir:
         return Place(Path(settings.dir).expanduser().absolute(), "chosen by AUTOTRACK_DIR or configure(dir=…)")
@@ -95,7 +95,7 @@ def find_place(settings: Settings, start: Path | None = None) -> Place:
 
 
 def fallback_place() -> Place:
-    """Where the data goes when the proper place cannot be written: the user's data folder."""
+    """The folder for the data if that of `find_place` cannot be written: the user's data folder."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local"))
     elif sys.platform == "darwin":

@@ -1,7 +1,7 @@
-"""From what people hand over to what can be recorded faithfully: numbers for metrics, JSON text for parameters.
+"""Conversion of users' values to what can be recorded faithfully: numbers for metrics, JSON text for parameters.
 
-Nothing is imported here: NumPy, torch, JAX and pandas values are known by how they look, so that a program pays
-only for what it uses. What cannot be kept as it is raises `InvalidValueError` with the key in its message.
+No array library is imported: NumPy, torch, JAX and pandas values are recognised by their attributes, so that a program
+pays only for what it uses. A value that cannot be recorded raises `InvalidValueError` with the key in its message.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def checked_key(key: object) -> str:
 
 
 def as_number(key: str, value: Any) -> float | int | None:
-    """The value of a metric as int64 or float64; None if it is no number at all (text, a figure, …).
+    """The value of a metric as int64 or float64; None if it is not a number (text, a figure, …).
 
-    Zero-dimensional arrays and tensors in main memory are read. Raises for numbers that do not fit: ints beyond
-    64 bits, complex numbers, arrays of more than one value.
+    Zero-dimensional arrays and tensors in main memory are read. `InvalidValueError` for ints beyond 64 bits, complex
+    numbers and arrays of more than one value.
     """
     if isinstance(value, (bool, int)):
         if not INT64_MIN <= value <= INT64_MAX:
@@ -72,8 +72,8 @@ def as_number(key: str, value: Any) -> float | int | None:
 def flat_params(params: Mapping[Any, Any]) -> dict[str, str]:
     """Nested parameters as flat dotted keys with JSON values.
 
-    `{"optimizer": {"lr": 0.1}}` becomes `{"optimizer.lr": "0.1"}`; lists stay lists. Two values for one flat key
-    are an `InvalidValueError`.
+    `{"optimizer": {"lr": 0.1}}` becomes `{"optimizer.lr": "0.1"}`; lists stay lists. `InvalidValueError` if two values
+    have the same flat key.
     """
     if not isinstance(params, Mapping):
         raise InvalidValueError(f"params are a mapping of names to values, not a {type(params).__name__}")
@@ -117,7 +117,7 @@ def _as_mapping(value: Any) -> Mapping[Any, Any] | None:
 
 
 def json_text(key: str, value: Any) -> str:
-    """The value of a parameter as JSON text; ints of any size, NaN and infinities keep their value."""
+    """The value of a parameter as JSON text; ints of any size, NaN and infinities are kept exactly."""
     try:
         return json.dumps(plain(value), ensure_ascii=False)
     except RecursionError as error:
@@ -127,10 +127,10 @@ def json_text(key: str, value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The value in terms of None, bool, int, float, str, list and dict, as faithfully as that can be said.
+    """The value as None, bool, int, float, str, list or dict, as faithfully as possible.
 
-    Arrays up to 1,000 values become lists, larger ones their shape and dtype. Enums, paths, dates, classes and
-    functions become their name; any other object its `repr` without memory addresses.
+    Arrays up to 1,000 values become lists, larger ones a text with their shape and dtype. Enums, classes and functions
+    become their name, paths and dates their text; any other object its `repr` without memory addresses.
     """
     if value is None or type(value) in (bool, int, float, str):
         return _valid_text(value) if type(value) is str else value

@@ -1,4 +1,4 @@
-"""Values as text for people, the same wherever they are shown: durations, ages, sizes, numbers, curves of bars."""
+"""Formatting values for display, the same everywhere: durations, ages, sizes, numbers, sparklines."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def counted(count: int, one: str, many: str = "") -> str:
 
 
 def number(value: float | int | None) -> str:
-    """A metric to read at a glance: five significant digits; ints in full; "–" for None."""
+    """A metric rounded for display: five significant digits; ints in full; "–" for None."""
     if value is None:
         return "–"
     if isinstance(value, int):
@@ -90,7 +90,7 @@ def number(value: float | int | None) -> str:
 
 
 def plain(value: Any) -> str:
-    """Any value on one line, exactly: strings as they are, floats in full, lists and mappings as JSON."""
+    """Any value on one line: newlines in strings become spaces, floats in full, lists and mappings as JSON."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -107,9 +107,9 @@ def plain(value: Any) -> str:
 
 
 def sparkline(values: Iterable[float], width: int = 20) -> str:
-    """The course of a metric as at most `width` bars; a gap where there are only NaN. Empty for a single point.
+    """The values of a metric as at most `width` bars; a gap where there are only NaN. Empty for a single point.
 
-    Each bar is the mean of its stretch, scaled between the smallest and the largest bar.
+    Each bar is the mean of a segment of the values, scaled between the smallest and the largest bar.
     """
     points = list(values)
     if len(points) < 2:

@@ -1,1 +1,1 @@
-"""`autotrack run`: a command, launched and recorded without a line of code in it."""
+"""`autotrack run`: launching and recording a command without changes to its code."""

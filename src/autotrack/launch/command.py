@@ -1,4 +1,4 @@
-"""A command line as it is launched: which program, and what can be told of it without running it."""
+"""Analysis of a launched command line: the program, and the script or module that a Python runs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any
 
 from autotrack.exceptions import AutotrackError
 
-NOT_FOUND, NOT_EXECUTABLE = 127, 126  # the exit codes with which a shell says so
+NOT_FOUND, NOT_EXECUTABLE = 127, 126  # exit codes of a shell for these errors
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*t?(?:\.exe)?")
 _WITH_VALUE = frozenset("WX")
-_LAST = {"c": "a text", "m": "a module"}  # what follows ends the options
+_LAST = {"c": "a text", "m": "a module"}  # the last options: their value is the program
 _BLOCKING = {"I": "-I", "E": "-E", "S": "-S"}
 
 
 class CommandError(AutotrackError):
-    """The command cannot be started; `code` is the exit code with which a shell would say so."""
+    """The command cannot be started; `code` is the exit code of a shell for this error."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -30,9 +30,9 @@ class CommandError(AutotrackError):
 
 @dataclass(frozen=True)
 class Command:
-    """A command: `words` as given, `program` the path of what is executed.
+    """A command: `words` as given, `program` the path of the executable.
 
-    If it is a Python: `script` or `module` is what that runs, `blocking` its options that keep start-up code out.
+    For a Python: `script` or `module` is the program that it runs, `blocking` its options that disable start-up code.
     """
 
     words: tuple[str, ...]
@@ -44,7 +44,7 @@ class Command:
 
     @classmethod
     def of(cls, words: Sequence[str]) -> Command:
-        """What `words` mean: a program with its arguments, `-m MODULE …`, or a script of Python's.
+        """Parse `words`: a program with its arguments, `-m MODULE …`, or a Python script.
 
         `CommandError` if there is no such program, or if it may not be executed.
         """
@@ -58,13 +58,13 @@ class Command:
 
     @property
     def name(self) -> str:
-        """What a person would call it: the script's or module's name, else the program's."""
+        """The name for display: that of the script or module, else of the program."""
         if self.module is not None:
             return self.module.removesuffix(".__main__").rpartition(".")[2]
         return (self.script or Path(self.words[0])).stem or "command"
 
     def facts(self) -> dict[str, Any]:
-        """What the section `process` says of it; secrets are still in it."""
+        """The facts of the command for the section `process`; secrets are not yet redacted."""
         from autotrack.environment.process import digest
 
         words = list(self.words)
@@ -86,7 +86,7 @@ def _found(word: str) -> str:
 
 
 def _python(words: tuple[str, ...], program: str) -> Command:
-    """Read the options of a Python up to what it runs."""
+    """Parse the options of a Python interpreter up to the script, module or code that it runs."""
     blocking: list[str] = []
     position = 1
     while position < len(words) and words[position].startswith("-") and words[position] != "-":
@@ -111,7 +111,7 @@ def _python(words: tuple[str, ...], program: str) -> Command:
 
 
 def _script_among(words: Sequence[str]) -> Path | None:
-    """The first script of Python's among the words: `torchrun train.py`, `env A=1 python train.py`, `./train.py`."""
+    """The first Python script among the words: `torchrun train.py`, `env A=1 python train.py`, `./train.py`."""
     return next((found for word in words if word.endswith(".py") and (found := _existing(word))), None)
 
 

@@ -1,7 +1,7 @@
-"""What is kept of a command's output: whole lines of text, each as it stood in the end, within bounds.
+"""Filtering of console output for the record: whole lines in their final state, of limited size, without secrets.
 
-Of a line that was drawn again and again (a progress bar) the last drawing is kept; colours and cursor movements are
-left out. A line with a likely secret is withheld whole.
+Of a line that is redrawn (a progress bar) only the last state is kept; colours and cursor movements are removed. A line
+with a likely secret is withheld as a whole.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Emit = Callable[[StreamName, str], None]
 Tell = Callable[[str], None]
 
 HEAD = 4 << 20  # characters kept from the beginning
-TAIL = 1 << 20  # and of what follows, from the end
+TAIL = 1 << 20  # characters kept from the end of the rest
 BATCH = 1 << 16
 LONGEST_LINE = 1 << 16
 _LISTED = 20
-_REMEMBERED = 20_000  # lines that were looked at
+_REMEMBERED = 20_000  # lines without a secret that are not searched again
 WITHHELD = "[autotrack: a line withheld, for it seems to hold a secret]\n"
 
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|[0-Z\\`-~])")
@@ -34,13 +34,13 @@ _KEY = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{0,30}PRIVATE KEY")
 
 
 class Lines:
-    """Cuts one stream into pieces of text that end with a line, as far as lines do end."""
+    """Splits one stream into texts of complete lines; a line of more than `LONGEST_LINE` bytes is split."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> str:
-        """The text of all lines that are complete with `data`; of one that will not end, the first part."""
+        """Add `data`; returns the text of all lines that are complete now, or the first part of an overlong line."""
         block, newline, rest = (self._rest + data).rpartition(b"\n")
         if b"\r" in rest:
             rest = rest[rest.rstrip(b"\r").rfind(b"\r") + 1 :]
@@ -53,15 +53,16 @@ class Lines:
         return text
 
     def end(self) -> str:
-        """What is left at the end of the stream: a line that never ended."""
+        """The text of the incomplete last line, at the end of the stream; may be empty."""
         rest, self._rest = self._rest, b""
         return _text(rest)
 
 
 class Console:
-    """Takes the output of a command as it comes, and hands to `emit` what is to be kept, a batch at a time.
+    """Receives the output of a command in pieces and calls `emit` with the text to be recorded, in batches.
 
-    `tell` gets sentences for the capture report. To be used by one thread; `flush` should be called twice a second.
+    `tell` is called with messages for the capture report. Not thread-safe; the owner calls `flush` every few seconds or
+    more often. `head` and `tail` are the numbers of characters kept from the beginning and the end.
     """
 
     def __init__(self, emit: Emit, tell: Tell, *, head: int = HEAD, tail: int = TAIL) -> None:
@@ -79,17 +80,17 @@ class Console:
         self._secrets = Secrets()
 
     def feed(self, stream: StreamName, data: bytes) -> None:
-        """Take what was written to a stream."""
+        """Add `data`, which was written to a stream."""
         self._add(stream, self._lines.setdefault(stream, Lines()).feed(data))
 
     def gap(self, stream: StreamName, count: int) -> None:
-        """Note that `count` bytes of a stream were not seen."""
+        """Record a gap of `count` bytes of a stream that were dropped."""
         self._add(stream, self._lines.setdefault(stream, Lines()).end())
         self._add(stream, f"\n[autotrack: {count:,} bytes came too fast to be kept]\n")
         self._too_fast += count
 
     def flush(self) -> None:
-        """Hand over what waits."""
+        """Emit the batched text, or put it aside for the tail if the head is full."""
         batch, self._batch, self._batched = self._batch, [], 0
         for stream, text in _joined(batch):
             if self._room > 0:
@@ -98,7 +99,7 @@ class Console:
                 self._put_aside(stream, text)
 
     def finish(self) -> None:
-        """Hand over the rest, at the end of the command, and tell what was not kept."""
+        """Emit the rest, including the tail, at the end of the output, and report what was not kept."""
         for stream, lines in self._lines.items():
             self._add(stream, lines.end())
         self.flush()
@@ -133,7 +134,7 @@ class Console:
 
 
 class Secrets:
-    """Withholds lines that are likely to hold a secret, and remembers which."""
+    """Withholds lines that are likely to contain a secret, and counts them for the capture report."""
 
     def __init__(self) -> None:
         self._seen: Counter[StreamName] = Counter()
@@ -142,7 +143,7 @@ class Secrets:
         self._harmless: set[str] = set()
 
     def withhold(self, stream: StreamName, text: str) -> str:
-        """The text without such lines; a remark stands in their place."""
+        """`text` with each line that is likely to contain a secret replaced by `WITHHELD`."""
         count = text.count("\n")
         if self._in_key or self._is_suspicious(text):
             lines = text.splitlines(keepends=True)
@@ -153,14 +154,14 @@ class Secrets:
         return text
 
     def tell(self, tell: Tell) -> None:
-        """Say which lines were withheld."""
+        """Call `tell` with the stream and number of the withheld lines, if there are any."""
         if self._withheld:
             listed = ", ".join(f"{stream} {number}" for stream, number in self._withheld[:_LISTED])
             more = f" and {len(self._withheld) - _LISTED:,} more" if len(self._withheld) > _LISTED else ""
             tell(f"lines withheld, because they seem to hold secrets: {listed}{more}")
 
     def _is_suspicious(self, text: str) -> bool:
-        """Whether there may be a secret; lines that differ from earlier ones in digits alone need no second look."""
+        """Whether the text may contain a secret; lines that equal earlier ones except for digits are not searched."""
         new = [line for line in dict.fromkeys(text.translate(_DIGITS).split("\n")) if line not in self._harmless]
         if not new:
             return False
@@ -190,7 +191,7 @@ def _text(data: bytes) -> str:
 
 
 def _as_it_stood(line: bytes) -> bytes:
-    """A line as a terminal shows it in the end: without escape sequences, drawn over by what followed a `\\r`."""
+    """The final state of a line on a terminal: without escape sequences, after overwriting by `\\r` and backspaces."""
     line = _ESCAPE.sub(b"", line).rstrip(b"\r")
     line = line[line.rfind(b"\r") + 1 :]
     if b"\b" not in line:
@@ -205,7 +206,7 @@ def _as_it_stood(line: bytes) -> bytes:
 
 
 def _unfinished(data: bytes) -> int:
-    """How many bytes at the end begin a character of UTF-8 that is not complete."""
+    """The number of bytes at the end that are the start of an incomplete UTF-8 character."""
     for length, byte in enumerate(reversed(data[-3:]), start=1):
         if byte >= 0xC0:
             return length if length < 2 + (byte >= 0xE0) + (byte >= 0xF0) else 0
@@ -213,7 +214,7 @@ def _unfinished(data: bytes) -> int:
 
 
 def _joined(pieces: Iterable[tuple[StreamName, str]]) -> Iterator[tuple[StreamName, str]]:
-    """Neighbouring pieces of one stream as one, of about the size of a batch at most."""
+    """Consecutive pieces of the same stream joined, up to about the size of a batch."""
     name: StreamName = "stdout"
     texts: list[str] = []
     size = 0

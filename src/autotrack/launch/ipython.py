@@ -13,7 +13,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """Remove every trace of it; called by `%unload_ext autotrack`."""
+    """Remove all patches; called by `%unload_ext autotrack`."""
     from autotrack.instrument.discovery import uninstall
 
     uninstall(None)

@@ -1,7 +1,7 @@
-"""`autotrack run`: starts a command, passes everything through, and records it as a run of kind "job".
+"""`autotrack run`: starts a command, forwards output, signals and exit code, and records a run of kind "job".
 
-The launcher owns the run; the Pythons that the command starts add to it (`startup`, `job`). What the launcher does for
-the record never stands between the command and its terminal, its signals or its exit code.
+The launcher owns the run; Python processes that the command starts add facts to it (`startup`, `job`). Recording never
+changes how the command interacts with its terminal, nor its signals or exit code.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PATIENCE = 0.05
 
 @dataclass(frozen=True)
 class Options:
-    """What can be chosen for a launched command, beside the settings."""
+    """Options of `autotrack run` for one command, in addition to the settings."""
 
     experiment: str | None = None
     name: str | None = None
@@ -49,9 +49,9 @@ class Options:
 
 
 def launch(words: Sequence[str], options: Options) -> int:
-    """Run a command and record it; returns its exit code, or ends this process by the signal that ended it.
+    """Run a command and record it; returns its exit code, or ends this process by the signal that ended the command.
 
-    `CommandError` if it cannot be started.
+    `CommandError` if the command cannot be started. If autotrack is off, the command replaces this process.
     """
     reserve_standard_descriptors()
     command = Command.of(words)
@@ -74,7 +74,7 @@ def _become(command: Command) -> None:
 
 
 class Launcher:
-    """One launched command, from before its start to after its end."""
+    """Starts one command, waits for its end, and records it."""
 
     def __init__(self, command: Command, options: Options) -> None:
         self.command = command
@@ -83,7 +83,7 @@ class Launcher:
         self.streams: list[Stream] = []
 
     def run(self) -> int:
-        """Run the command to its end; returns its wait status."""
+        """Run the command to its end; returns its wait status. `CommandError` if it cannot be started."""
         with self.signals.held():
             relay = None
             if collector().settings.captures("console"):
@@ -136,7 +136,7 @@ class Launcher:
         return environment_capture.Launched(self.command.script, safe, tuple(masked))
 
     def _spawn(self, run: Run, meeting: job.Meeting) -> int:
-        """Start the command with the descriptors, signals and group that it would have without us."""
+        """Start the command, with signals and process group as without autotrack; returns its pid."""
         actions = [
             (os.POSIX_SPAWN_DUP2, stream.inner, descriptor)
             for stream in self.streams
@@ -155,10 +155,10 @@ class Launcher:
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
-            return start("/bin/sh", ("/bin/sh", self.command.program, *self.command.words[1:]))  # as a shell would
+            return start("/bin/sh", ("/bin/sh", self.command.program, *self.command.words[1:]))  # as shells do
 
     def _environment(self, run: Run, meeting: job.Meeting) -> dict[str, str]:
-        """The command's environment: this process's, with which its Pythons find the run."""
+        """The environment of the command: this process's, plus the variables by which its Pythons join the run."""
         owner = run.collector
         environment = {name: value for name, value in os.environ.items() if name != "AUTOTRACK_NAME"}
         paths = [str(SITE), *filter(None, [environment.get("PYTHONPATH")])]
@@ -170,9 +170,9 @@ class Launcher:
         }  # fmt: skip
 
     def _let_go(self) -> None:
-        """Leave to the command alone what it reads and writes, so that it ends when the command lets go of it."""
+        """Close this process's ends of the command's input and output, so that only the command holds them open."""
         for stream in self.streams:
-            if not stream.is_terminal:  # that is needed for its size
+            if not stream.is_terminal:  # a terminal stays open, to be resized
                 os.close(stream.inner)
         nowhere = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1):
@@ -191,11 +191,11 @@ class Launcher:
         ending.wait_for_background(owner)
         meeting.close()
         run.finish(outcome, failure=failure, exit_code=code)
-        if os.WIFSIGNALED(status):  # this process ends without further notice
+        if os.WIFSIGNALED(status):  # `end_like` ends this process by a signal, without its exit handlers
             ending.Ending(owner).finish_all("finished")
 
     def _outcome(self, status: int, meeting: job.Meeting) -> tuple[FinalStatus, int | None, Failure | None]:
-        """How the command ended: by a signal, or with an exit code and perhaps an exception that a program left."""
+        """Status, exit code (128 plus the number for a signal) and failure of the run, from the wait status."""
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
             name = waiting.name_of(number)
@@ -210,7 +210,7 @@ class Launcher:
         return _ended_by(self.signals.asked_to_end), code, None
 
     def _hear(self, run: Run, meeting: job.Meeting) -> None:
-        """Record what is known of the programs of the command, and what could not be."""
+        """Record which Python the command used, and report Pythons that could not be recorded."""
         programs, strangers = meeting.programs(), meeting.strangers()
         if programs:
             with guarded("describing the command"):
@@ -230,7 +230,7 @@ class Launcher:
 
 
 class ConsoleReader:
-    """The thread that keeps what the relay hands over."""
+    """Thread that records the copies of the output from the relay."""
 
     def __init__(self, run: Run, streams: Sequence[Stream], relay: Relay) -> None:
         self._run = run
@@ -240,7 +240,7 @@ class ConsoleReader:
         self._thread.start()
 
     def ended(self, timeout: float) -> bool:
-        """Wait until everything that the command wrote has arrived where it belongs, and is kept."""
+        """Wait at most `timeout` seconds for the end of the output; returns whether all of it has been recorded."""
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -276,7 +276,7 @@ class ConsoleReader:
 
 
 def _ended_by(number: int) -> FinalStatus:
-    """The status that a signal means: a scheduler's way to take the machine away, or somebody's will."""
+    """The status for an ending signal: "preempted" for a scheduler's signals inside a scheduled job, else "killed"."""
     return status_of_termination(os.environ) if number in waiting.SCHEDULERS else "killed"
 
 

@@ -1,11 +1,11 @@
-"""The process between a command and where its output goes: it passes everything on, and hands a copy to the launcher.
+"""Relay process that forwards a command's output to its targets and sends copies to the launcher.
 
-It is a process of its own so that the command can go on writing when the launcher is killed. It passes on at once, and
-as fast as the other side takes it; the copies never make the command wait: where the launcher does not keep up, the
-older ones are dropped and counted. It lives until nobody can write to it any more, which may be long after the command,
-if that left something running behind.
+It is a process of its own so that the command can continue to write after the launcher was killed. It forwards at once,
+as fast as the target accepts the data. The copies never block the command: if the launcher does not keep up, older ones
+are dropped and counted. The relay runs until no process has the streams open for writing, which may be long after the
+command if that left a background process.
 
-A copy is a frame: the stream's number, a kind, and the length of what follows.
+A copy is a frame: the stream's number, a kind, and a length, followed by the data for kind `DATA`.
 """
 
 from __future__ import annotations
@@ -23,21 +23,24 @@ from autotrack.launch.streams import Stream
 
 CHUNK = 1 << 16
 WAITING = 8 << 20  # bytes of copies that may wait for the launcher
-GRACE = 0.1  # seconds in which a terminal delivers what was written before the command ended
+GRACE = 0.1  # seconds without data after which all output written before the command ended has arrived
 FRAME = struct.Struct("=BBQ")
-DATA, GAP, LOST = 0, 1, 2  # output; so many bytes that were dropped; so many that the target did not take
+DATA, GAP, LOST = 0, 1, 2  # output; the number of bytes dropped; the number of bytes that the target did not accept
 
 
 @dataclass(frozen=True)
 class Relay:
-    """The launcher's ends: `copies` to read frames from, `control` to be closed when the command has ended."""
+    """The launcher's handle of the relay: reads frames from `copies`, and closes `control` after the command's end."""
 
     process: int
     copies: int
     control: int
 
     def frames(self, timeout: float) -> Iterator[tuple[int, int, bytes] | None]:
-        """Stream, kind and data of each frame; None after each `timeout` seconds without one."""
+        """Yield stream number, kind and data of each frame, and None after each `timeout` seconds without one.
+
+        The data of `GAP` and `LOST` is the number of bytes, as 8 bytes big-endian.
+        """
         waiting = b""
         while True:
             if not select.select([self.copies], [], [], timeout)[0]:
@@ -57,7 +60,7 @@ class Relay:
 
 
 def start(streams: Sequence[Stream]) -> Relay:
-    """Start the relay; call it while this process has one thread. The outer ends of `streams` are its alone."""
+    """Fork the relay process and close the outer ends of `streams` here; call while this process has one thread."""
     copies, copies_in = os.pipe()
     control, control_in = os.pipe()
     process = os.fork()
@@ -74,7 +77,7 @@ def start(streams: Sequence[Stream]) -> Relay:
 
 
 class _Copies:
-    """What waits to be handed to the launcher; nobody waits to put something in."""
+    """Queue of frames for the launcher; adding to it never blocks."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -84,7 +87,7 @@ class _Copies:
         self._closed = False
 
     def put(self, stream: int, data: bytes) -> None:
-        """Hand over a copy; of what waits too long the older half is dropped, and counted."""
+        """Queue a copy of `data`; if more than `WAITING` bytes are queued, the older half is replaced by gap counts."""
         with self._changed:
             if self._closed:
                 return
@@ -104,19 +107,19 @@ class _Copies:
         self._frames.extendleft(FRAME.pack(*about, count) for about, count in dropped.items())
 
     def lost(self, stream: int, count: int) -> None:
-        """Tell that the target did not take so many bytes."""
+        """Queue the number of bytes that the target did not accept."""
         with self._changed:
             self._frames.append(FRAME.pack(stream, LOST, count))
             self._changed.notify()
 
     def close(self) -> None:
-        """Nothing more will come: what waits is still handed over."""
+        """Accept no more copies; queued frames are still sent."""
         with self._changed:
             self._closed = True
             self._changed.notify()
 
     def deliver(self) -> None:
-        """Hand over until the end, or until the launcher is gone; runs on a thread of its own."""
+        """Send queued frames until the queue is closed and empty, or the launcher is gone; runs on its own thread."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._frames or self._closed)
@@ -132,7 +135,7 @@ class _Copies:
 
 
 class _Relay:
-    """The relay's own side."""
+    """The relay in its own process: a forwarding thread per stream, and one that sends the copies."""
 
     def __init__(self, streams: Sequence[Stream], copies: _Copies, control: int) -> None:
         self._streams = streams
@@ -142,7 +145,7 @@ class _Relay:
         self._lock = threading.Lock()
 
     def run(self) -> None:
-        """Pass on until all streams have ended. Signals are the business of others: all are ignored."""
+        """Forward until all streams have ended; signals such as Ctrl-C are ignored, as the command handles them."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
         _leave_to_others(self._streams)
@@ -160,7 +163,7 @@ class _Relay:
         copying = True
         while True:
             ready = select.select(awaited, [], [])[0]
-            if stream.outer not in ready:  # all is passed on, and the command has ended
+            if stream.outer not in ready:  # `control` is closed: the command has ended; all data was forwarded
                 if select.select([stream.outer], [], [], GRACE)[0]:
                     continue
                 awaited.remove(self._control)
@@ -169,7 +172,7 @@ class _Relay:
                 continue
             try:
                 data = os.read(stream.outer, CHUNK)
-            except OSError:  # how a terminal says that nobody has it open any more
+            except OSError:  # EIO of a terminal that no process has open any more
                 data = b""
             if not data:
                 break
@@ -183,10 +186,10 @@ class _Relay:
             self._done()
 
     def _deliver(self, number: int, stream: Stream, data: bytes) -> bool:
-        """Write to the target; False if it takes nothing any more, which the command shall notice as well."""
+        """Write to the target; False if it is closed, so that the stream is closed for the command as well."""
         try:
             return _written(stream.target, data, strict=True)
-        except OSError:  # no room on the disk, say: that must not end the command
+        except OSError:  # for example a full disk, which must not end the command
             self._copies.lost(number, len(data))
             return True
 
@@ -198,7 +201,7 @@ class _Relay:
 
 
 def _written(descriptor: int, data: bytes, *, strict: bool = False) -> bool:
-    """Write all of `data`; False if the other side is gone. Other errors are raised if `strict`, else False as well."""
+    """Write all of `data`; False if the other end is closed. With `strict`, other errors are raised, else False too."""
     view = memoryview(data)
     while view:
         try:
@@ -218,7 +221,7 @@ _GONE = frozenset({5, 6, 9})  # EIO and ENXIO of a terminal that was closed, EBA
 
 
 def _leave_to_others(streams: Sequence[Stream]) -> None:
-    """Let go of the standard descriptors that no stream leads to: stdin, and what belongs to the launcher alone."""
+    """Redirect the standard descriptors that no stream uses, such as stdin, to the null device."""
     used = {descriptor for stream in streams for descriptor in stream.descriptors}
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in {0, 1, 2} - used:

@@ -1,7 +1,7 @@
-"""What happens as a Python program starts under `autotrack run` or with AUTOTRACK=1: almost nothing.
+"""Start-up code in Python programs under `autotrack run` or with AUTOTRACK=1.
 
-The program is on the way to its first line, so that only modules which Python has loaded anyway are used here. Autolog
-is switched on when the program first imports something that is not the standard library's: frameworks are not.
+It runs before the program's first line and therefore uses only modules that Python has loaded anyway. Autolog is
+switched on when the program first imports a module outside the standard library, as frameworks are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ _waiting: list[FirstImport] = []
 
 
 def begin() -> None:
-    """Take part, once, in a Python that neither is one of our own nor was told to ignore its environment."""
+    """Install `FirstImport` and, in a launched command, register this process with the launcher; once per process.
+
+    Does nothing if Python ignores its environment, if autotrack is off, or in autotrack's own and helper processes.
+    """
     if _waiting or sys.flags.isolated or sys.flags.ignore_environment or _is_off() or _is_a_helper():
         return
     first = FirstImport()
@@ -37,7 +40,7 @@ def begin() -> None:
 
 
 def activate() -> None:
-    """Switch autolog on now, if `begin` promised to; a second call does nothing."""
+    """Switch autolog on now, if `begin` has prepared it; a second call does nothing."""
     if not _waiting or _waiting[0] not in sys.meta_path:
         return
     sys.meta_path.remove(_waiting[0])
@@ -52,19 +55,22 @@ def activate() -> None:
 
 
 class FirstImport:
-    """A finder that knows no module: it only notices the first import that matters, and goes."""
+    """Meta path finder that switches autolog on at the first import from outside the standard library.
+
+    It finds no module itself, and removes itself then.
+    """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Nothing, or for the import that made it go what the others find, who were not asked yet."""
+        """None, or for the import that switched autolog on the spec that the other finders return."""
         if path is not None or name in sys.stdlib_module_names or name in _OWN or _is_busy():
             return None
         try:
             activate()
         except Exception:  # noqa: BLE001 - a broken autotrack must not fail the program's import
             return None
-        if name in sys.modules:  # autotrack has needed it, too: a second copy would break the program
+        if name in sys.modules:  # autotrack has imported it meanwhile: a second copy would break the program
             return _Present(sys.modules[name]).spec
         for finder in tuple(sys.meta_path):
             found = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
@@ -74,10 +80,10 @@ class FirstImport:
 
 
 class _Present:
-    """A loader for a module that is there already: it gives just that, and leaves it as it is.
+    """Loader that returns an already imported module unchanged.
 
-    For a module that came while it was looked for, Python takes the spec that the module has by then, and loads that
-    again. So the module has this loader's until it has been given.
+    If a module was imported while Python searched for its spec, Python uses the module's `__spec__` instead and loads
+    the module again. So `__spec__` is one with this loader until the module has been returned.
     """
 
     def __init__(self, module: ModuleType) -> None:
@@ -99,7 +105,7 @@ def _is_off() -> bool:
 
 
 def _is_a_helper() -> bool:
-    """Whether this is autotrack's own command, or serves another Python: neither is a program of the user's."""
+    """Whether this process is autotrack's own command or a helper of multiprocessing or loky, not a user's program."""
     words = sys.orig_argv[1:4]
     if words and os.path.basename(words[0]) == "autotrack":
         return True
@@ -109,7 +115,7 @@ def _is_a_helper() -> bool:
 
 
 def _is_busy() -> bool:
-    """Whether Python is still starting, or autotrack is being imported: too early to import any of it."""
+    """Whether Python is still starting or autotrack is being imported, so that autotrack cannot be imported yet."""
     for name, module in tuple(sys.modules.items()):
         if (name == "site" or name.startswith("autotrack")) and getattr(
             getattr(module, "__spec__", None), "_initializing", False
@@ -119,14 +125,14 @@ def _is_busy() -> bool:
 
 
 def _join(folder: str) -> None:
-    """Tell the launcher that this Python takes part, and which one it is."""
+    """Register this process with the launcher: append a line with pid, version, implementation, path and venv."""
     version = ".".join(map(str, sys.version_info[:3]))
     environment = sys.prefix if sys.prefix != sys.base_prefix else ""
     facts = (str(os.getpid()), version, sys.implementation.name, sys.executable or "", environment)
     try:
         file = os.open(os.path.join(folder, JOINED), os.O_WRONLY | os.O_APPEND)
     except OSError:
-        return  # the command has ended, and this program lives on
+        return  # the command has ended, and this program has outlived it
     try:
         os.write(file, ("\t".join(facts) + "\n").encode("utf-8", "surrogateescape"))
     finally:
@@ -134,7 +140,7 @@ def _join(folder: str) -> None:
 
 
 def _at_exit(process: int) -> None:
-    """Leave the exception that ended the program where the launcher finds it, who decides what it means."""
+    """Write the uncaught exception that ended the program to the launcher's folder; the launcher evaluates it."""
     error = getattr(sys, "last_value", None)
     if error is None or process != os.getpid() or hasattr(sys, "ps1") or isinstance(error, KeyboardInterrupt):
         return

@@ -1,4 +1,4 @@
-"""The output of a command: where it goes, and through what, so that it can be kept and arrives unchanged."""
+"""Pipes and pseudo-terminals for the output of a command, so that it can be recorded and arrives unchanged."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _OPOST = 1  # the index of the output modes among a terminal's attributes
 
 @dataclass(frozen=True)
 class Stream:
-    """One way out: `descriptors` of the command lead into `inner`; what comes out of `outer` belongs into `target`.
+    """One output stream: the command's `descriptors` write to `inner`; data read from `outer` is written to `target`.
 
-    Where the target is a terminal, so is `inner`, of the same size. stdout and stderr that lead to the same place are
-    one stream, or their order would be lost.
+    If the target is a terminal, `inner` is one of the same size. stdout and stderr with the same target are one stream,
+    which preserves their order.
     """
 
     name: StreamName
@@ -31,22 +31,22 @@ class Stream:
 
     @classmethod
     def to(cls, name: StreamName, descriptors: tuple[int, ...]) -> Stream:
-        """A stream that leads to where the first of the descriptors leads now."""
+        """Create a stream whose target is the present target of the first of the descriptors."""
         target = descriptors[0]
         if not os.isatty(target):
             outer, inner = os.pipe()
             return cls(name, descriptors, target, outer, inner, False)
         outer, inner = os.openpty()
         attributes = termios.tcgetattr(target)
-        target = os.dup(target)  # the launcher gives its standard descriptors away, and still needs the size
-        attributes[_OPOST] &= ~termios.OPOST  # the terminal itself makes of a line feed what it has to
+        target = os.dup(target)  # the launcher redirects its standard descriptors, and still needs the terminal's size
+        attributes[_OPOST] &= ~termios.OPOST  # the outer terminal translates line feeds itself
         termios.tcsetattr(inner, termios.TCSANOW, attributes)
         stream = cls(name, descriptors, target, outer, inner, True)
         stream.resize()
         return stream
 
     def resize(self) -> None:
-        """Give the inner terminal the size of the outer one."""
+        """Set the size of the inner terminal to that of the target; does nothing for pipes."""
         if self.is_terminal:
             with suppress(OSError):
                 size = fcntl.ioctl(self.target, termios.TIOCGWINSZ, bytes(_WINSIZE))
@@ -54,7 +54,10 @@ class Stream:
 
 
 def reserve_standard_descriptors() -> None:
-    """Keep what is closed of stdin, stdout and stderr from being taken by a file of ours; a command finds it closed."""
+    """Open closed descriptors 0 to 2 on the null device, so that no file of the launcher gets them.
+
+    They are not inheritable, so that the command finds them closed.
+    """
     while True:
         descriptor = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         if descriptor > 2:
@@ -63,7 +66,7 @@ def reserve_standard_descriptors() -> None:
 
 
 def open_streams() -> list[Stream]:
-    """A stream for each place that stdout and stderr lead to; none for what is closed."""
+    """A stream for each distinct target of stdout and stderr; none for a closed descriptor."""
     standard = [descriptor for descriptor in (1, 2) if os.get_inheritable(descriptor)]
     if len(standard) == 2 and os.path.sameopenfile(1, 2):
         return [Stream.to("stdout", (1, 2))]

@@ -1,7 +1,7 @@
-"""Waiting for a launched command, and passing on to it what the launcher is told by signals.
+"""Waiting for a launched command, and forwarding signals of the launcher to it.
 
-Command and launcher are in one process group, so that the terminal's Ctrl-C and Ctrl-Z reach both by themselves; only
-what was sent to the launcher alone is passed on.
+Command and launcher are in one process group, so that the terminal sends Ctrl-C and Ctrl-Z to both; only signals that
+were sent to the launcher alone are forwarded.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 _PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
-_KERNEL = 128  # the origin of a signal that a terminal sent, to the whole group
-RESTORED = [signal.SIGPIPE, *([signal.SIGXFSZ] if hasattr(signal, "SIGXFSZ") else [])]  # which Python ignores
+_KERNEL = 128  # `si_code` of a signal from the kernel, such as a terminal's, which goes to the whole group
+RESTORED = [signal.SIGPIPE, *([signal.SIGXFSZ] if hasattr(signal, "SIGXFSZ") else [])]  # ignored by Python
 SCHEDULERS = frozenset({signal.SIGTERM, signal.SIGHUP})
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 
 
 class Signals:
-    """The signals that a launcher waits for, in place of being interrupted by them.
+    """The signals that a launcher blocks and waits for instead of handling them.
 
-    Used as a context, before there is a second thread. `before` is the mask that the command is to start with.
+    Enter `held` before a second thread is started. `before` is the signal mask with which the command is started,
+    `asked_to_end` the last signal that asked the command to end.
     """
 
     def __init__(self) -> None:
@@ -34,19 +35,22 @@ class Signals:
 
     @contextmanager
     def held(self) -> Iterator[Signals]:
-        """Hold the signals back until they are waited for; afterwards they act as they do in any Python."""
+        """Context in which the signals are blocked, to be received by `wait_for`; restores the mask afterwards."""
         for number in (signal.SIGCHLD, signal.SIGWINCH, signal.SIGCONT):
-            signal.signal(number, lambda *_: None)  # or a system may drop what would be ignored anyway
+            signal.signal(number, lambda *_: None)  # some systems drop blocked signals whose default is to be ignored
         self.before = set(signal.pthread_sigmask(signal.SIG_BLOCK, self.awaited))
         try:
             yield self
         finally:
-            while signal.sigpending() & self.awaited:  # said to the command, which has ended
+            while signal.sigpending() & self.awaited:  # discard signals for the command, which has ended
                 signal.sigwait(self.awaited)
             signal.pthread_sigmask(signal.SIG_SETMASK, self.before)
 
     def wait_for(self, process: int, resized: Callable[[], None]) -> int:
-        """The wait status of `process` when it has ended; what arrives meanwhile is passed on to it."""
+        """Wait for the end of `process` and return its wait status; signals that arrive meanwhile are forwarded.
+
+        `resized` is called when the size of the terminal has changed.
+        """
         while True:
             number, alone = self._next(process)
             if number == signal.SIGCHLD:
@@ -57,7 +61,7 @@ class Signals:
                 continue
             if number == signal.SIGWINCH:
                 resized()
-                os.kill(process, number)  # once more: the first time it may have looked too early
+                os.kill(process, number)  # again, as it may have read the size before `resized` changed it
             elif number == signal.SIGTSTP:
                 if alone:
                     os.kill(process, number)
@@ -68,11 +72,11 @@ class Signals:
                 self.asked_to_end = number
 
     def is_told_to_go(self) -> bool:
-        """Whether somebody wants the launcher itself to end, after the command has."""
+        """Whether a signal that asks to end is pending; after the command's end it is meant for the launcher."""
         return bool(signal.sigpending() & self.awaited & ENDING)
 
     def _next(self, process: int) -> tuple[int, bool]:
-        """The next signal, and whether it came to the launcher alone."""
+        """Wait for the next signal; returns its number and whether it was sent to the launcher alone."""
         if not hasattr(signal, "sigwaitinfo"):
             number = signal.sigwait(self.awaited)
             return number, not (number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP) and _in_foreground())
@@ -81,7 +85,7 @@ class Signals:
 
 
 def name_of(number: int) -> str:
-    """The name of a signal, as SIGTERM."""
+    """The name of a signal, such as "SIGTERM"."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -89,9 +93,9 @@ def name_of(number: int) -> str:
 
 
 def end_like(status: int) -> int:
-    """End this process by the signal that ended another, if one did; else its exit code.
+    """End this process by the signal in the wait `status` of another process; without a signal, return the exit code.
 
-    A core is left by the one that failed, not by the launcher too.
+    Core dumps are disabled first, so that only the failed process leaves one.
     """
     if not os.WIFSIGNALED(status):
         return os.WEXITSTATUS(status)

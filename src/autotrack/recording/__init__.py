@@ -1,1 +1,1 @@
-"""From what people hand over to the journal: runs, metrics, files, and the collector that all events pass."""
+"""Recording of runs, metrics and files into the journal of the process, through one collector."""

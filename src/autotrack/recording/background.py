@@ -1,4 +1,4 @@
-"""The one thread of ours in a training process: what takes time happens here, beside the training."""
+"""The background thread of a process, which runs slow tasks concurrently with the training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PULSE = 5.0
 class Background:
     """Runs tasks one after another on a daemon thread, and `pulse` every five seconds.
 
-    The thread starts with the first task. A forked child starts with a fresh one and none of its parent's tasks.
+    The thread starts with the first task. A forked child gets a new `Background` without the tasks of its parent.
     """
 
     def __init__(self, pulse: Callable[[], None]) -> None:
@@ -26,7 +26,7 @@ class Background:
         self._thread: threading.Thread | None = None
 
     def submit(self, what: str, task: Callable[[], None]) -> None:
-        """Run `task` soon; a failure of it is one warning that names `what`."""
+        """Queue `task` for the background thread; an exception in it becomes one warning that names `what`."""
         with self._idle:
             self._waiting.append(what)
             if self._thread is None:
@@ -35,7 +35,7 @@ class Background:
         self._tasks.put((what, task))
 
     def wait(self, timeout: float) -> list[str]:
-        """Wait until all tasks are done, at most `timeout` seconds; returns the names of those that are not."""
+        """Wait at most `timeout` seconds for all tasks; returns the names of those that are not done."""
         if threading.current_thread() is self._thread:
             return []
         with self._idle:
@@ -45,7 +45,7 @@ class Background:
     def _work(self) -> None:
         due = time.monotonic() + PULSE
         while True:
-            if time.monotonic() >= due:  # also between tasks that come without a pause
+            if time.monotonic() >= due:  # also between tasks when the queue is never empty
                 with guarded("the heartbeat"):
                     self._pulse()
                 due = time.monotonic() + PULSE

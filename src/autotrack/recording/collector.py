@@ -1,4 +1,4 @@
-"""The one place in a process that all events pass: it owns the open runs and the process's journal."""
+"""The collector of a process, through which all events pass: it owns the open runs and the process's journal."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from autotrack.sinks.courier import Courier
 
 STORE_SINK = "store"
-_PATIENCE = 120.0  # seconds that the background may still take when all is given up
+_PATIENCE = 120.0  # seconds to wait for the background thread when the collector is reset
 
 
 class OpenRun(Protocol):
-    """What is known here of a run that this process writes, or of another handle of its journal."""
+    """A run as the collector sees it: `id`, `name`, the ident of the `thread` that opened it, and its end."""
 
     id: str
     name: str
@@ -45,7 +45,7 @@ class OpenRun(Protocol):
 
 
 class Handle(Protocol):
-    """What packs rows into the journal, and must know when that changes. `id` is the run's."""
+    """An object that packs rows into the journal and is notified when the journal changes. `id` is the run's id."""
 
     id: str
 
@@ -55,9 +55,9 @@ class Handle(Protocol):
 
 
 class Collector:
-    """All recording of one process: settings, place, journal, open runs, background work.
+    """The recording state of one process: settings, place, journal, open runs, background work.
 
-    Safe for any thread. `collector()` gives the process's own; it is made when it is first needed.
+    Thread-safe. `collector()` returns the one of the process, which is created when it is first needed.
     """
 
     def __init__(self, settings: Settings, place: Place) -> None:
@@ -80,7 +80,7 @@ class Collector:
 
     @property
     def journal(self) -> JournalWriter | None:
-        """The journal of this process, made at the first need; None if none can be made anywhere."""
+        """The journal of this process, created on first access; None if no folder can be written."""
         if self._journal is None and not self._lost:
             with self._lock:
                 if self._journal is None and not self._lost:
@@ -89,15 +89,15 @@ class Collector:
 
     @property
     def current_journal(self) -> JournalWriter | None:
-        """The journal if one was made; asking makes none."""
+        """The journal if it has been created, else None; never creates it."""
         return self._journal
 
     def open_journal(self) -> None:
-        """Make the journal now: it settles the place, should the proper one not be writable."""
+        """Create the journal now, which sets `place` to the fallback if the configured place cannot be written."""
         _ = self.journal
 
     def append(self, event: Event) -> None:
-        """Record one event; when this returns, it survives the process."""
+        """Append one event to the journal; after the return it survives a crash of the process."""
         journal = self.journal
         if journal is None:
             self._dropped[event.run] = self._dropped.get(event.run, 0) + 1
@@ -105,35 +105,38 @@ class Collector:
             journal.append(event)
 
     def packer(self, frame: Frame) -> RowPacker | None:
-        """What packs the rows of `frame` into the current journal; None if there is none."""
+        """The packer for rows of `frame` in the current journal; None if there is no journal."""
         journal = self.journal
         return None if journal is None else journal.packer(frame)
 
     def watch_handle(self, handle: Handle) -> None:
-        """Tell `handle` when the journal changes, so that it drops what belongs to the old one."""
+        """Register `handle` (weakly) to be notified when the journal changes, so that it drops its old packers."""
         self._handles.add(handle)
 
     def handles(self, run_id: str) -> list[Handle]:
-        """All that packs rows of this run."""
+        """The live handles that pack rows of the run `run_id`."""
         return [handle for handle in tuple(self._handles) if handle.id == run_id]
 
     def opened(self, run: OpenRun) -> None:
-        """Note that `run` is being written by this process."""
+        """Add `run` to the open runs of this process."""
         with self._lock:
             self.open_runs[run.id] = run
             if run.thread:
                 self.last_run = self.last_runs[run.thread] = run
 
     def closed(self, run: OpenRun) -> None:
-        """Note that `run` has finished."""
+        """Remove `run`, which has finished, from the open runs of this process."""
         with self._lock:
             if self.open_runs.pop(run.id, None) is not None and run.thread:
                 self.finished_runs += 1
 
     def settle(self, settings: Settings, place: Place) -> None:
-        """Go on with other settings; a change of place or sinks starts another journal."""
+        """Switch to other settings; a change of place or sinks starts a new journal.
+
+        `ConfigurationError` if place or sinks change while runs are open.
+        """
         if place.path != self.place.path or settings.sinks != self.settings.sinks:
-            self.background.wait(settings.environment_timeout)  # what is under way belongs to the journal of now
+            self.background.wait(settings.environment_timeout)  # its pending tasks write to the current journal
         with self._lock:
             moves = place.path != self.place.path or settings.sinks != self.settings.sinks
             if moves and self.open_runs:
@@ -151,7 +154,7 @@ class Collector:
         self._change_journal(close=True)
 
     def after_fork(self) -> None:
-        """In a forked child: leave the parent's journal, runs and tasks to the parent."""
+        """In a forked child: abandon the parent's journal, open runs and background tasks."""
         self._lock = threading.RLock()
         self._change_journal(close=False)
         self.open_runs = {}
@@ -205,7 +208,7 @@ class Collector:
         )
 
     def pulse(self) -> None:
-        """What the background thread does every few seconds: a heartbeat, and what else was asked for in `pulses`."""
+        """Write a heartbeat and call the functions in `pulses`; the background thread calls this every few seconds."""
         if self._journal is not None:
             self._journal.heartbeat()
             self.report_dropped()
@@ -214,7 +217,7 @@ class Collector:
                 pulse()
 
     def report_dropped(self) -> None:
-        """Write into the capture reports what could not be kept, once there is room for that."""
+        """Write the number of dropped facts into the capture report of each run concerned."""
         journal = self._journal
         if journal is None:
             return
@@ -236,11 +239,11 @@ def _nothing_around() -> OpenRun | None:
     return None
 
 
-ambient: Callable[[], OpenRun | None] = _nothing_around  # finds the run of another process that this one belongs to
+ambient: Callable[[], OpenRun | None] = _nothing_around  # returns the run of the launched command, if there is one
 
 
 def collector() -> Collector:
-    """The collector of this process."""
+    """The collector of this process, created on the first call."""
     global _collector
     if _collector is None:
         with _making:
@@ -251,7 +254,7 @@ def collector() -> Collector:
 
 
 def configure(changes: Mapping[str, Any]) -> None:
-    """Change settings in code; they hold for runs that start from now on."""
+    """Apply `changes` to the settings made in code; they apply to runs that start afterwards."""
     merged = {**_code_settings, **changes}
     settings = settings_module.load(merged)
     if _collector is not None:
@@ -261,7 +264,7 @@ def configure(changes: Mapping[str, Any]) -> None:
 
 @on_reset
 def forget() -> None:
-    """Finish the runs of this process, close its journal, and forget what was chosen in code."""
+    """Finish the open runs of this process, close its journal, and clear the settings made in code."""
     global _collector
     owner, _collector = _collector, None
     if owner is not None:
@@ -271,9 +274,10 @@ def forget() -> None:
 
 
 def recording_allowed(*, automatic: bool = True) -> bool:
-    """Whether something may be recorded here and now.
+    """Whether recording is switched on and not paused in this thread or task.
 
-    `automatic` asks for what nobody called for by name: then workers and forked children say no, too.
+    With `automatic`, for recording without an explicit call such as by autolog, also False in worker processes and
+    forked children.
     """
     if settings_module.switched_off() or (pauses and _paused.get()):
         return False
@@ -284,7 +288,7 @@ def recording_allowed(*, automatic: bool = True) -> bool:
 
 @functools.cache
 def is_worker() -> bool:
-    """Whether this process was made by multiprocessing, joblib or a data loader to work for another one."""
+    """Whether this process is a worker that multiprocessing, joblib or a data loader started."""
     import sys
 
     multiprocessing = sys.modules.get("multiprocessing.process")
@@ -312,17 +316,21 @@ def is_paused() -> bool:
 
 
 def push(run: OpenRun) -> None:
-    """Make `run` the active one of this thread or task."""
+    """Make `run` the active run of this thread or task."""
     _stack.set((*_stack.get(), run))
 
 
 def pop(run: OpenRun) -> None:
-    """Take `run` off the stack of this thread or task."""
+    """Remove `run` from the stack of active runs of this thread or task."""
     _stack.set(tuple(other for other in _stack.get() if other is not run))
 
 
 def active() -> OpenRun | None:
-    """The run that this thread or task is in, else the one that the main thread has open, else the ambient one."""
+    """The active run, as a plain `OpenRun`: this thread's or task's, else the main thread's, else the ambient one.
+
+    The first of these that is open: the innermost on the stack of this thread or task, the last opened by this
+    thread, the last opened by the main thread, the run that `ambient` returns.
+    """
     for run in reversed(_stack.get()):
         if run.is_open:
             return run

@@ -1,4 +1,4 @@
-"""Exceptions as they are recorded: the status that one means, and what it says without the frames that are ours."""
+"""Exceptions as recorded: the status that a run ends with, and the failure without the frames of autotrack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autotrack.instrument.trampolines import FILENAME
 
 
 def how_it_ended(error: BaseException) -> tuple[FinalStatus, int | None]:
-    """The status, and the exit code if there is one, of a run that `error` left."""
+    """The status of a run that ended with `error`, and the exit code if it is a `SystemExit`, else None."""
     if isinstance(error, SystemExit):
         code = error.code
         number = code if isinstance(code, int) else 0 if code is None else 1
@@ -24,13 +24,13 @@ def how_it_ended(error: BaseException) -> tuple[FinalStatus, int | None]:
 
 
 def _is_cancelled(error: BaseException) -> bool:
-    """Whether a task of asyncio was cancelled; in a notebook, that is what an interrupt of an async cell does."""
+    """Whether `error` is the cancellation of an asyncio task, as raised by the interrupt of an async notebook cell."""
     asyncio = sys.modules.get("asyncio.exceptions")
     return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
 def describe_failure(error: BaseException) -> Failure:
-    """The exception as it is recorded: type, message, traceback without the frames of our stand-ins."""
+    """The failure of an exception: type, message, and traceback without the frames of autotrack's patches."""
     kind = type(error)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     message, trace = "", ""

@@ -1,7 +1,7 @@
-"""What data looks like, without keeping it: shape, columns, types and a bounded fingerprint.
+"""Descriptions of datasets without their content: shape, columns, types and a bounded fingerprint.
 
-The fingerprint covers all bytes of small arrays and a fixed sample of rows of large ones; `meta["digest_of"]` says
-which. Nothing is copied whole, made dense, or consumed: generators and loaders only tell their type and length.
+The fingerprint covers all bytes of small arrays and a fixed sample of rows of large ones; `meta["digest_of"]` names
+which. Data is never copied whole, made dense or consumed: of generators and loaders only type and length are recorded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LONGEST_LIST = 1000
 
 
 def describe(data: Any) -> tuple[str, dict[str, Any]]:
-    """The fingerprint (empty if there can be none) and the description of `data`."""
+    """The fingerprint of `data` as a SHA-256 in hex (empty if none can be computed), and its description."""
     meta: dict[str, Any] = {"type": f"{type(data).__module__}.{type(data).__qualname__}"}
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(data, (pandas.DataFrame, pandas.Series)):

@@ -1,8 +1,8 @@
-"""Metric rows with values that are still on a GPU: read without making the training wait.
+"""Metric rows with values that are still on a GPU, read without making the training wait.
 
-For each such value a copy to pinned memory is enqueued on the current stream, with an event behind it. The row is
-written, with the step and time of the call, once the event has passed: within a second, or when the run finishes.
-Until then it is not on disk: this bounded window is the one exception to "what `log` accepted survives".
+For each such value a copy to pinned memory is enqueued on the current stream, followed by an event. The row is
+written, with the step and time of the call, once the event has completed: within a second, or when the run finishes.
+Until then it is not on disk: this bounded window is the one exception to the rule that a logged value survives a crash.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ POLL = 0.25
 
 
 class TakesRows(Protocol):
-    """What a row goes to once its values are there."""
+    """The recorder to which a row is written once its values have been copied."""
 
     def log(self, values: Mapping[str, Any], step: int | None = None, *, time: float | None = None) -> None: ...
     def report(self, what: str, message: str) -> None: ...
@@ -33,7 +33,7 @@ def on_gpu(value: Any) -> bool:
 
 
 class _Row:
-    """A row on its way: `parts` are numbers, or a host buffer that the event says is filled."""
+    """A pending row: each of its `parts` is a number or a host buffer, which is filled once `event` has completed."""
 
     __slots__ = ("event", "moment", "parts", "recorder", "step")
 
@@ -50,7 +50,7 @@ class _Row:
 
 
 class Deferred:
-    """The rows of this process that wait for a GPU, in order."""
+    """Queue of the rows of this process that wait for copies from a GPU, in the order of the calls."""
 
     def __init__(self) -> None:
         self._rows: deque[_Row] = deque()
@@ -58,7 +58,7 @@ class Deferred:
         self._thread: threading.Thread | None = None
 
     def add(self, recorder: TakesRows, values: Mapping[str, Any], step: int | None, moment: float) -> None:
-        """Enqueue the copies of one row; `InvalidValueError` for a tensor of more than one value."""
+        """Enqueue the copies of one row to the host; `InvalidValueError` for a tensor of more than one value."""
         torch = sys.modules["torch"]
         if torch.cuda.is_current_stream_capturing():
             recorder.report("metric", f"{', '.join(values)}: not readable while a CUDA graph is captured")
@@ -83,7 +83,7 @@ class Deferred:
             self._thread.start()
 
     def drain(self, *, wait: bool) -> None:
-        """Write the rows that are ready, in order; with `wait` all of them."""
+        """Write the rows whose copies have completed, in order; with `wait`, wait for all and write all."""
         with self._lock:
             while self._rows and (wait or self._rows[0].event.query()):
                 row = self._rows.popleft()

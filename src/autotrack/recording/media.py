@@ -1,4 +1,4 @@
-"""Figures, images, tables and texts as bytes that a page can show."""
+"""Conversion of figures, images, tables and texts to bytes of a media type that a page can display."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PARQUET = "application/vnd.apache.parquet"
 
 @dataclass(frozen=True)
 class AsMedia:
-    """Something to look at: what it is, its bytes and their media type."""
+    """A media object as bytes: its kind, the bytes and their media type."""
 
     kind: MediaKind
     data: bytes
@@ -23,7 +23,7 @@ class AsMedia:
 
 
 def as_media(key: str, value: Any) -> AsMedia | None:
-    """`value` as something to look at; None if it is nothing of that kind."""
+    """`value` as media; None if it is neither a text nor a known figure, image or table."""
     if isinstance(value, str):
         return AsMedia("text", value.encode(errors="surrogatepass"), "text/plain")
     names = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(value).__mro__}
@@ -43,7 +43,8 @@ def as_media(key: str, value: Any) -> AsMedia | None:
 def table_bytes(name: str, data: Any) -> tuple[bytes, str]:
     """A table as Parquet: from a pandas or polars DataFrame, an Arrow table, columns by name, or rows.
 
-    Returns the bytes and their media type; `InvalidValueError` if it is no table.
+    Returns the bytes and their media type; `InvalidValueError` if `data` cannot be read as a table,
+    `MissingDependencyError` without pyarrow.
     """
     try:
         import pyarrow

@@ -1,4 +1,4 @@
-"""The two lines that a user sees: where it is recorded, and what became of it. Never on stdout."""
+"""The two messages on stderr: where runs are recorded, and a summary of them at the end of the process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _missing: Counter[str] = Counter()
 
 
 def recording(run: Run) -> None:
-    """Say once per process where runs are recorded."""
+    """Print once per process where runs are recorded."""
     if _SHOWN["announced"] or not _speaks(run.collector):
         return
     _SHOWN["announced"] = True
@@ -29,18 +29,18 @@ def recording(run: Run) -> None:
 
 @on_reset
 def forget() -> None:
-    """Start anew, as in a fresh process."""
+    """Reset the messages to the state of a new process."""
     _SHOWN["announced"] = False
     _missing.clear()
 
 
 def count_missing(run_id: str, count: int) -> None:
-    """Remember that something of a run was not captured, for the closing line."""
+    """Add `count` to the things of a run that were not captured, for the closing message."""
     _missing[run_id] += count
 
 
 def closing(owner: Collector) -> None:
-    """Say at the end of the process what became of its runs."""
+    """Print a summary of the process's runs, at its end."""
     run = last_run(owner)
     if not _SHOWN["announced"] or run is None or not _speaks(owner):
         return
@@ -59,13 +59,13 @@ def closing(owner: Collector) -> None:
 
 
 def main_metric(run: Run) -> tuple[str, float | int] | None:
-    """The metric that says most about a run: one of test, validation or training data, else the first."""
+    """Key and latest value of the most relevant metric of a run (test before validation before training); or None."""
     latest = {key: value for key, value in run.latest_metrics().items() if not key.startswith("system/")}
     return min(latest.items(), key=lambda item: relevance(item[0]), default=None)
 
 
 def say(text: str) -> None:
-    """Write one line to stderr, on a line of its own even below a progress bar."""
+    """Write one line to stderr; does nothing if stderr is closed."""
     with suppress(OSError, ValueError, AttributeError):  # stderr may be closed or None
         sys.stderr.write(f"autotrack: {text}\n")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Logging metrics: rows of numbers at a step, packed into the journal at full speed; all else of a call is media."""
+"""Logging metrics: rows of numbers at a step are packed into the journal; figures, tables and texts become media."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _letters = {float: "d", int: "q", bool: "q"}
 
 
 class _Series:
-    """The metrics that are logged together in one shape: their packer, and the step counter they share."""
+    """Metrics that are logged together with the same keys and types: their packer and their common step counter."""
 
     __slots__ = ("counter", "keys", "latest", "packer")
 
@@ -34,7 +34,7 @@ class _Series:
 
 
 class MetricRecorder(Recorder):
-    """A recorder that also takes metrics, at full speed."""
+    """A `Recorder` that also records metrics, with a fast path for known keys and types."""
 
     def __init__(self, owner: Collector, run_id: str, training: int = 0) -> None:
         super().__init__(owner, run_id, training)
@@ -47,12 +47,13 @@ class MetricRecorder(Recorder):
     ) -> None:
         """Record one row of metrics at `step`, by default the step after the last one of these metrics.
 
-        Values are numbers (Python, NumPy, JAX, 0-d tensors), kept as float64 or int64 with NaN and ±Inf as they
-        are. Figures, images, tables and texts become media at the step. Nested mappings join their names with a
-        slash. `time` is when it happened, in seconds since the epoch or as an aware datetime; by default now.
+        Values are numbers (Python, NumPy, JAX, 0-d tensors), stored as float64 or int64 with NaN and ±Inf unchanged.
+        Figures, images, tables and texts become media at the step. The keys of nested mappings are joined with a
+        slash. `time` is the time of the measurement, in seconds since the epoch or as an aware datetime; by default
+        now.
         """
         try:
-            series = self._series[(*values, *map(type, values.values()))]  # known names and types: the short way
+            series = self._series[(*values, *map(type, values.values()))]  # the fast path: known names and types
             if time is not None or is_paused():
                 raise KeyError
             counter = series.counter
@@ -74,12 +75,12 @@ class MetricRecorder(Recorder):
         self.log(values, step)
 
     def forget_packers(self) -> None:
-        """Drop what belongs to a journal that is no longer written."""
+        """Drop the packers, which belong to a journal that is no longer written."""
         self._series = {}
         self._append_row = None
 
     def disown(self) -> None:
-        """In a forked child: leave the parent's journal to the parent; facts added here go to the child's own."""
+        """In a forked child: drop the packers of the parent's journal; facts recorded here go to the child's own."""
         self.forget_packers()
 
     def _log_anything(self, values: Any, step: Any, moment: Any) -> None:
@@ -127,7 +128,7 @@ class MetricRecorder(Recorder):
         return counter
 
     def latest_metrics(self) -> dict[str, float | int]:
-        """The last logged value of each metric, as far as this handle knows."""
+        """The last value of each metric that was logged through this object."""
         found: dict[str, float | int] = {}
         for series in tuple(self._series.values()):
             if series.latest:

@@ -1,8 +1,8 @@
-"""The ranks of one distributed training: which of them records, and how the others find its run.
+"""Ranks of distributed training: which one records, and how the others find its run.
 
-Rank 0 opens the run. The others open none: they learn which run is rank 0's at a meeting point, a small file in the
-place of the data that is named after what all ranks of a job have in common. On a file system that they do not
-share they find nothing, and record nothing.
+Rank 0 opens the run. The other ranks open none: they read the id of rank 0's run from a small file in the folder of
+the data (the meeting point), named after a hash of the environment variables that all ranks of a job share. Ranks that
+do not share a file system with rank 0 find no file and record nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from autotrack.place import Note, Place
 from autotrack.schedulers import SCHEDULERS
 
-# What makes ranks of processes: torch's own names; the others only where a coordinator's address shows that the
-# processes belong together, for `srun` and `mpirun` also start independent ones side by side.
+# Variables that hold rank and world size. Those of schedulers and MPI count only if MASTER_ADDR is set, which shows
+# that the processes train together: `srun` and `mpirun` also start independent processes side by side.
 _TORCH = ("RANK", "WORLD_SIZE")
 _OTHERS = [
     scheduler for scheduler in SCHEDULERS
@@ -25,15 +25,15 @@ _OTHERS = [
 _SHARED = sorted(
     {"MASTER_ADDR", "MASTER_PORT", "SLURM_STEP_ID", "AUTOTRACK_JOB"}.union(*(known.identity for known in SCHEDULERS))
 )
-OLDEST = 3600.0  # seconds: what lies at a meeting point for longer than this process lives, and that much, is stale
+OLDEST = 3600.0  # seconds before the start of this process; an older note at the meeting point is stale
 
 _born = time.time()
 
 
 def rank() -> int | None:
-    """This process's rank among those that train together; None if it trains alone.
+    """This process's rank in its distributed training; None if it trains alone.
 
-    What torch has set up counts most; before that, what the launcher says in the environment.
+    From `torch.distributed` once that is initialised; before, from the environment variables of the launcher.
     """
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
@@ -51,18 +51,18 @@ def rank() -> int | None:
 
 
 def is_follower() -> bool:
-    """Whether another rank records, and this one only says how its machine is doing."""
+    """Whether this is a rank other than 0, which records only metrics of its machine, in the run of rank 0."""
     return bool(rank())
 
 
 def lead(place: Place, run_id: str) -> None:
-    """On rank 0 of several: write down for the others that `run_id` is the run; `OSError` if that fails."""
+    """On rank 0: write `run_id` to the meeting point, where the other ranks read it; does nothing elsewhere."""
     if rank() == 0:
         _meeting_point(place).write(run_id)
 
 
 def followed(place: Place) -> str | None:
-    """The id of rank 0's latest run; None while there is none to be found."""
+    """The id of rank 0's latest run, from the meeting point; None if there is no note or it is stale."""
     point = _meeting_point(place)
     try:
         if point.path.stat().st_mtime < _born - OLDEST:

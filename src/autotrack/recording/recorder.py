@@ -1,4 +1,4 @@
-"""What can be recorded about a run or a training inside it: every method makes one event."""
+"""`Recorder`: the methods that record facts of a run or of a training inside it, as events in the journal."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ _now = time.time
 
 
 class Recorder:
-    """The facts of one run (`training` 0) or of one training inside it. Safe for any thread.
+    """Records facts of one run (`training` 0) or of one training inside it. Thread-safe.
 
-    Facts may still come after the end: they belong to the run and leave its status alone. Bad input raises
-    `InvalidValueError` and records nothing of that call.
+    Facts may be added after the end of the run and do not change its status. Invalid input raises
+    `InvalidValueError`, and nothing of that call is recorded.
     """
 
-    is_silent = False  # whether nothing is kept of what it is told
+    is_silent = False  # True for classes whose methods record nothing
 
     def __init__(self, collector: Collector, run_id: str, training: int = 0) -> None:
         self.collector = collector
@@ -58,15 +58,15 @@ class Recorder:
         self.number = training
 
     def emit(self, event: Event) -> None:
-        """Record any event; its `run` should be this one's id."""
+        """Append an event, whose `run` should be the id of this run, unless recording is paused."""
         if not is_paused():
             self.collector.append(event)
 
     def log_params(self, params: Mapping[str, Any], *, origin: str = "set") -> None:
         """Record parameters: nested mappings get dotted names, a later value replaces an earlier one.
 
-        `origin` is "set" for what the user chose, "default" for what a framework filled in, "config" for parts of
-        a full configuration. Values under names such as `api_key` are masked, and the capture report says so.
+        `origin` is "set" for values that the user set, "default" for defaults of a framework, "config" for parts of
+        a full configuration. Values under names such as `api_key` are masked, and the capture report lists them.
         """
         flat = flat_params(params)
         masked = []
@@ -112,7 +112,10 @@ class Recorder:
         self.emit(Note(run=self.id, time=_now(), training=self.number, text=str(text), user=user_name()))
 
     def report(self, what: str, message: str, *, level: str = "missing", count: int = 1) -> None:
-        """Add a line to the capture report: `what` was not captured, or (level "info") how it was."""
+        """Add a line to the capture report: what was not captured, or with level "info" a remark on the capture.
+
+        `what` groups lines of one kind ("git", "model"), `count` is the number of facts concerned.
+        """
         self.emit(
             Report(
                 run=self.id, time=_now(), training=self.number, what=what, message=message,
@@ -123,7 +126,10 @@ class Recorder:
     def log_section(
         self, name: str, data: Mapping[str, Any], *, masked: Iterable[str] = (), unavailable: str | None = None
     ) -> None:
-        """Record a section of the run's context; `unavailable` says why there is nothing."""
+        """Record a section of the run's context; `unavailable` is the reason if there is no data.
+
+        `masked` lists the dotted paths inside `data` whose values were withheld.
+        """
         self.emit(
             Section(
                 run=self.id, time=_now(), training=self.number, name=name, data=plain(data), masked=list(masked),
@@ -199,13 +205,13 @@ class Recorder:
         self.log_bytes(text.encode(), name, media_type="application/json")
 
     def log_table(self, name: str, data: Any, step: int | None = None) -> None:
-        """Keep a table (DataFrame, Arrow table, mapping of columns, list of rows) to be shown under `name`."""
+        """Record a table (DataFrame, Arrow table, mapping of columns, list of rows) as media under the key `name`."""
         from autotrack.recording.media import table_bytes
 
         self._media(name, "table", *table_bytes(name, data), step)
 
     def log_figure(self, name: str, figure: Any, step: int | None = None) -> None:
-        """Keep a figure (matplotlib, plotly) or an image (PIL) to be shown under `name`."""
+        """Record a figure (matplotlib, plotly), an image (PIL) or other media under the key `name`."""
         from autotrack.recording.media import as_media
 
         found = as_media(name, figure)
@@ -218,7 +224,7 @@ class Recorder:
     def log_dataset(
         self, data: Any = None, *, name: str, role: Role = "unknown", version: str = "", source: Any = ""
     ) -> None:
-        """Record what data went in: shape, columns, dtypes and a bounded fingerprint, never the data itself."""
+        """Record a dataset by its shape, columns, dtypes and a bounded fingerprint, never the data itself."""
         from autotrack.recording.fingerprint import describe
 
         digest, meta = describe(data) if data is not None else ("", {})
@@ -258,8 +264,8 @@ class Recorder:
         """Save a model with its signature, input example and the packages it needs.
 
         Its files become artifacts of kind "model" under `<name>/`. Models beyond the size limits are recorded by
-        size and digest only, and the capture report names the option that lifts the limit. `init`
-        (`{"args": […], "kwargs": {…}}`) says how a torch module's class was called, so that loading can do the same.
+        size and digest only, and the capture report names the setting that lifts the limit. `init`
+        (`{"args": […], "kwargs": {…}}`) are the constructor arguments of a torch module, which loading passes again.
         """
         from autotrack.models import save_model
 
@@ -272,7 +278,7 @@ class Recorder:
 
     @contextmanager
     def model_folder(self) -> Iterator[Path]:
-        """An empty folder to save a model in before it is recorded; its files become blobs without being copied."""
+        """A temporary folder to save a model in before it is recorded; its files are moved to the blobs, not copied."""
         passing = None
         if not self.is_silent:
             passing = self._blobs() / "new"
@@ -281,7 +287,7 @@ class Recorder:
             yield Path(folder)
 
     def record_model(self, name: str, flavor: str, files: Mapping[str, bytes | Path], meta: Mapping[str, Any]) -> None:
-        """Record a model that was already turned into files: bytes, or paths of files that need not stay."""
+        """Record a model that has been saved to `files`, as bytes or as paths that may be deleted afterwards."""
         name = _artifact_name(name)
         size = sum(data.stat().st_size if isinstance(data, Path) else len(data) for data in files.values())
         limit = self._model_limit(size)
@@ -301,7 +307,7 @@ class Recorder:
         )  # fmt: skip
 
     def _model_limit(self, size: int) -> str | None:
-        """Count a model of `size` bytes; or the limit that keeps it from being stored, and how to lift it."""
+        """Count a model of `size` bytes as stored and return None, or return the limit that it exceeds (as text)."""
         limit = self.over_limit(size)
         if limit is None:
             stored = self.collector.model_bytes
@@ -309,7 +315,10 @@ class Recorder:
         return limit
 
     def over_limit(self, size: int, freed: int = 0) -> str | None:
-        """The limit that keeps `size` more bytes of models from being stored once `freed` bytes have gone, if any."""
+        """The limit that `size` more bytes of models exceed, with the setting that lifts it; None if none is exceeded.
+
+        `freed` is the number of stored bytes that will be deleted first.
+        """
         settings = self.collector.settings
         if settings.model_limit is not None and size > settings.model_limit:
             return f"model_limit={settings.model_limit:,}; configure(model_limit=None) lifts it"
@@ -322,13 +331,13 @@ class Recorder:
         return None
 
     def room_for_models(self) -> int | None:
-        """How many bytes of models may still be stored with the run, at most one model's; None without a limit."""
+        """The largest size in bytes that a further model of the run may have; None if there is no limit."""
         settings, stored = self.collector.settings, self.collector.model_bytes.get(self.id, 0)
         together = None if settings.models_per_run_limit is None else settings.models_per_run_limit - stored
         return min((limit for limit in (settings.model_limit, together) if limit is not None), default=None)
 
     def _put(self, data: bytes | Path) -> tuple[str, int]:
-        """Store a file; returns its digest and size."""
+        """Store bytes or a file as a blob; returns digest and size."""
         if isinstance(data, Path):
             return blobs.put_file(self._blobs(), data)
         return blobs.put_bytes(self._blobs(), data), len(data)

@@ -1,4 +1,4 @@
-"""The open run's handle: what people and integrations hold."""
+"""`Run`, the handle of an open run, used by programs and integrations."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _now = time.time
 
 
 class Watching(Protocol):
-    """What `Run.watch` returns. Leaving it as a `with` block ends the watching, too."""
+    """Handle of a watched model, returned by `Run.watch`; leaving its `with` block ends the watching."""
 
     def remove(self) -> None:
-        """End the watching."""
+        """Stop watching the model."""
         ...
 
     def __enter__(self) -> Watching: ...
@@ -47,8 +47,8 @@ class Watching(Protocol):
 class Run(MetricRecorder):
     """A run that this process writes, or to which it adds facts.
 
-    Use it as a context manager, or call `finish`. It can be handed to worker processes (it pickles): they add
-    facts through journals of their own and never change its status.
+    Use it as a context manager, or call `finish`. It can be pickled and sent to worker processes: they add facts
+    through journals of their own and never change its status.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Run(MetricRecorder):
         attempt: int = 1,
         owned: bool = True,
     ) -> None:
-        """A handle; `starting.start_run` is what opens a run. `thread` 0 makes it nobody's active run."""
+        """Create a handle without opening the run (`start_run` does). With `thread` set to 0 it is never active."""
         super().__init__(owner, run_id)
         self.name = name
         self.experiment = experiment
@@ -79,8 +79,8 @@ class Run(MetricRecorder):
         self._owned = owned
         self._finishing = threading.Lock()
         self._trainings = 0
-        self.loop: Any = None  # the plain training loop that was seen in it
-        self.last_words: list[Callable[[], None]] = []  # what is yet to be said when it ends
+        self.loop: Any = None  # the plain PyTorch training loop observed during the run
+        self.last_words: list[Callable[[], None]] = []  # callbacks that `finish` runs before it records the end
 
     @property
     def is_open(self) -> bool:
@@ -88,7 +88,7 @@ class Run(MetricRecorder):
         return self._owned and self.status == "running"
 
     def begin(self, *, resumed: bool = False) -> None:
-        """Record that the run starts, or that a further attempt of it does."""
+        """Record the start of the run, or of its next attempt if `resumed`."""
         who = {"user": user_name(), "host": host_name(), "pid": os.getpid()}
         if resumed:
             self.emit(RunResumed(run=self.id, time=self.started, attempt=self._attempt, **who))  # type: ignore[arg-type]
@@ -102,12 +102,12 @@ class Run(MetricRecorder):
         self.collector.opened(self)
 
     def rename(self, name: str) -> None:
-        """Give the run another name."""
+        """Rename the run."""
         self.name = checked_key(name)
         self.emit(RunRenamed(run=self.id, time=_now(), name=self.name))
 
     def next_training(self, name: str, framework: str, kind: RunKind = "training") -> int:
-        """Record that a training or search starts inside this run; returns its number."""
+        """Record the start of a training or search inside this run; returns its number."""
         number = self._new_number()
         self.emit(TrainingStarted(run=self.id, time=_now(), training=number, name=name, framework=framework, kind=kind))
         return number
@@ -120,10 +120,10 @@ class Run(MetricRecorder):
     def watch(self, model: Any, optimizer: Any = None, *, every: int | None = None) -> Watching:
         """Record a torch model and its optimizers, then the norms of its gradients and weights as it trains.
 
-        `optimizer` is one or a list of them; without it, those that are seen training a part of the model. Every
-        `every` optimizer steps, by default 100, norms become metrics `gradients/…` and `weights/…`, and histograms
-        media, at the step of the optimizer; 0 leaves them out. `remove()` on what is returned, or leaving it as a
-        `with` block, ends the watching. Nothing of the training is changed.
+        `optimizer` is one optimizer or a list; without it, those that step parameters of the model are recorded. Every
+        `every` optimizer steps, by default 100, norms are recorded as metrics `gradients/…` and `weights/…` and
+        histograms as media, at the step of the optimizer; 0 leaves both out. Calling `remove()` on the result, or
+        leaving its `with` block, ends the watching. The training itself is not changed.
         """
         watching: Watching = _upcalls.watch(self, model, optimizer, every)
         return watching
@@ -136,10 +136,10 @@ class Run(MetricRecorder):
         exit_code: int | None = None,
         time: float | None = None,
     ) -> None:
-        """Record how the run ended; a second call, or one in a process that does not own the run, does nothing.
+        """Record the end of the run; a second call, or one in a process that does not own the run, does nothing.
 
-        `time` is when it ended, in seconds since the epoch, by default now.
-        `InvalidValueError` for a status that is none of finished, failed, killed, preempted.
+        `time` is the time of the end in seconds since the epoch, by default now.
+        `InvalidValueError` for a status other than finished, failed, killed and preempted.
         """
         if status not in ("finished", "failed", "killed", "preempted"):
             raise InvalidValueError(f"a run cannot end as {status!r}, only as finished, failed, killed or preempted")
@@ -163,7 +163,7 @@ class Run(MetricRecorder):
         collector_module.pop(self)
 
     def disown(self) -> None:
-        """In a forked child: the run belongs to the parent; here facts can be added to it, nothing more."""
+        """In a forked child: give up ownership of the run to the parent; facts can still be added here."""
         self._owned = False
         self._finishing = threading.Lock()
         self.forget_packers()
@@ -200,7 +200,7 @@ def _attached(run_id: str, facts: dict[str, Any], attempt: int, place: str) -> R
 
 
 class NullRun(Run):
-    """The run of a program in which autotrack is switched off: takes everything, keeps nothing."""
+    """The run of a program in which nothing is recorded: accepts every call and records nothing."""
 
     def begin(self, *, resumed: bool = False) -> None:
         return
@@ -228,7 +228,7 @@ def _nothing(self: Recorder, *_args: Any, **_options: Any) -> None:
 
 
 def silence(kind: type[Recorder]) -> None:
-    """Make every method of the class that records something do nothing."""
+    """Replace every recording method of the class `kind` by one that does nothing."""
     for name in vars(Recorder).keys() | vars(MetricRecorder).keys():
         if name.startswith("log") or name in {"emit", "set_tags", "set_tag", "note", "report", "record_model"}:
             setattr(kind, name, _nothing)
@@ -239,7 +239,7 @@ silence(NullRun)
 
 
 def active_run() -> Run | None:
-    """The run that this thread or task is in, else the one that the main thread has open, else the ambient one."""
+    """This thread's or task's innermost open run, else the main thread's, else the launched command's; or None."""
     return cast("Run | None", collector_module.active())
 
 
@@ -249,5 +249,5 @@ def open_runs(owner: Collector) -> list[Run]:
 
 
 def last_run(owner: Collector, thread: int | None = None) -> Run | None:
-    """The run that was opened last, by any thread or by `thread` (its ident); it may have ended."""
+    """The run that was opened last, by any thread or by the thread with the ident `thread`; it may have ended."""
     return cast("Run | None", owner.last_run if thread is None else owner.last_runs.get(thread))

@@ -1,1 +1,1 @@
-"""What integrations share: loops, boosting, checkpoints, other trackers."""
+"""Parts shared by integrations: training loops, boosting, checkpoints, mirroring of other trackers."""

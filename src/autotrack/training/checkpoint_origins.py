@@ -1,7 +1,7 @@
-"""Which run wrote a checkpoint: noted under the checkpoint's path, for the run that goes on from it.
+"""Mapping from checkpoint paths to the run that wrote each, so that a run that continues from one can be linked.
 
-The notes lie in the place of the data; nothing of ours goes beside the checkpoint. This process knows of its own at
-once, others when the note has been kept.
+Each entry is a small file in the folder of the data; nothing is written beside the checkpoint. Entries are visible in
+this process at once, and in other processes once the file has been written.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ _written: dict[Note, str] = {}
 
 
 def remember(place: Place, checkpoint: str | os.PathLike[str], run_id: str) -> Callable[[], None]:
-    """Know that the file or folder `checkpoint` was written by the run `run_id`.
+    """Remember in this process that the run `run_id` wrote the file or folder `checkpoint`.
 
-    Returns what keeps it for other processes: it takes a file's time, and raises `OSError` if it cannot be kept.
+    Returns a function that writes the entry to a file for other processes; `OSError` if it cannot be written.
     """
     note = _note(place, checkpoint)
     _written[note] = run_id
 
     def keep() -> None:
         note.write(run_id)
-        if _written.get(note) == run_id:  # from now on the note tells, which another process may write anew
+        if _written.get(note) == run_id:  # the note is authoritative now, as another process may overwrite it
             del _written[note]
 
     return keep

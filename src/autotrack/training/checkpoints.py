@@ -1,9 +1,9 @@
-"""The files that a framework writes while it trains, kept beside the training and by a policy.
+"""Checkpoints: files that a framework writes during training, copied in the background and kept by a policy.
 
-A checkpoint is opened the moment it was written, which takes microseconds, and copied on the background thread from
-the open file: a framework that deletes it right afterwards loses nothing. One that writes into the same file again is
-found out, and what was lost is said. Every file becomes an artifact at once, whose row tells in the end whether its
-bytes are kept and, if not, why.
+Each file is opened right after it was written, which takes microseconds, and copied on the background thread from the
+open descriptor, so that it can be copied even if the framework deletes it meanwhile. A file that is overwritten before
+it was copied is detected and reported. Every file becomes an artifact at once; a later event updates it with whether
+its bytes are stored and, if not, why.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ from autotrack.values import as_number
 
 FOLDER = "checkpoints"
 MOST_FILES = 500
-MOST_OPEN = 128  # descriptors that are held at once; files beyond that are found again by their path
-BACKLOG = 3
+MOST_OPEN = 128  # descriptors that are held at once; files beyond that are opened by path when they are copied
+BACKLOG = 3  # checkpoints that may wait to be copied before those that are not among the best are skipped
 WAITING = "waiting to be copied"
 
 
 @dataclass
 class _File:
-    """One file of a checkpoint: as it was when it had been written, and what has become of it."""
+    """One file of a checkpoint: its identity (`looks`) when it was written, and whether and where it is stored.
+
+    `looks` are device, inode, modification time in ns, and size; `reason` is why the file is not stored.
+    """
 
     name: str
     path: Path
@@ -52,22 +55,22 @@ class _File:
         return self.looks[-1]
 
     def hold(self) -> None:
-        """Open the file, and note how it looks now."""
+        """Open the file and set `looks` to its present identity."""
         self.open()
         self.is_held = True
         self.looks = self.looks_now()
 
     def open(self) -> None:
-        """Open the file, unless that has been done."""
+        """Open the file, unless it is open."""
         if self.descriptor < 0:
             self.descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
 
     def looks_now(self) -> tuple[int, ...]:
-        """What tells whether the open file is still as it was."""
+        """The present identity of the open file; it differs from `looks` if the file was overwritten."""
         return _looks(os.fstat(self.descriptor))
 
     def close(self) -> bool:
-        """Let go of the open file; whether it was held."""
+        """Close the file if it is open; returns whether it was held since `hold`."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
         was_held, self.is_held, self.descriptor = self.is_held, False, -1
@@ -76,7 +79,7 @@ class _File:
 
 @dataclass
 class _Checkpoint:
-    """One file or folder that the framework wrote, with what the framework says of it."""
+    """One file or folder that the framework wrote, with its step, score and other facts from the framework."""
 
     number: int
     name: str
@@ -98,15 +101,15 @@ class _Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of one training. `saved` belongs on the training's thread, everything else happens beside it.
+    """The checkpoints of one training. `saved` is called on the training's thread; copies are made in the background.
 
-    `policy` says which are kept: "none" (not even recorded), "best", "last", "best+last" or "all"; the others are
-    recorded by name, size, step and score. `keep` is the number of best ones, for each monitored metric. What is kept
-    is bounded by the settings `model_limit` (one checkpoint) and `models_per_run_limit` (all models of the run).
+    `policy` is which ones are stored: "none" (not even recorded), "best", "last", "best+last" or "all"; the others are
+    recorded by name, size, step and score. `keep` is the number of best ones, for each monitored metric. Stored bytes
+    are limited by the settings `model_limit` (one checkpoint) and `models_per_run_limit` (all models of the run).
     """
 
     def __init__(self, training: Recorder, policy: str = "best+last", *, keep: int = 1) -> None:
-        """`InvalidValueError` for a policy that there is not."""
+        """Create the record of a training's checkpoints; `InvalidValueError` for an unknown policy."""
         if policy not in POLICIES:
             raise InvalidValueError(f"checkpoints={policy!r}: there are {', '.join(map(repr, POLICIES))}")
         self.policy = policy
@@ -114,7 +117,7 @@ class Checkpoints:
         self._training = training
         self._owner = training.collector
         self._seen = self._submitted = self._opened = 0  # counted on the training's thread
-        self._settled = self._closed = 0  # counted beside it
+        self._settled = self._closed = 0  # counted on the background thread
         self._finished = False
         self._kept: list[_Checkpoint] = []
         self._holders: dict[str, set[int]] = {}
@@ -133,11 +136,11 @@ class Checkpoints:
         best: bool | None = None,
         last: bool | None = None,
     ) -> None:
-        """Say that the framework has just written the file or folder `path`. Raises nothing of our own.
+        """Record the file or folder `path`, which the framework has just written. Raises no `Exception`.
 
-        `score` is the value of the metric `monitor` at this point, `mode` whether "min" or "max" is better. `best` and
-        `last` are what the framework itself says, None if it says nothing: without `mode` the latest that is called
-        best is the best, and without `last` the latest is the last.
+        `score` is the value of the metric `monitor` at this point; `mode` is "min" or "max", whichever is better.
+        `best` and `last` are the framework's own marks, None if it has none: without `mode` the latest checkpoint that
+        is marked best is the best, and without `last` the latest checkpoint is the last.
         """
         if self._training.is_silent or is_paused():
             return
@@ -156,13 +159,13 @@ class Checkpoints:
             self._owner.background.submit("noting whose checkpoint it is", keep)
 
     def finish(self) -> None:
-        """Say that no more will come. The copies go on; the process waits for them when it ends."""
+        """Report the counts after the last checkpoint, once all are copied; the process waits for that at its end."""
         if self._seen and not self._finished:
             self._finished = True
             self._owner.background.submit("the report on checkpoints", self._report_all)
 
     def _take(self, checkpoint: _Checkpoint, path: Path) -> None:
-        """Hold on to the files as they are now, and record that they are there."""
+        """Open the files of a checkpoint, to be copied later, and record each as an artifact that is not yet stored."""
         found = _files(path)
         for name, place in found[:MOST_FILES]:
             file = _File(f"{FOLDER}/{_text(name)}", place, (0,), time.time())
@@ -182,7 +185,7 @@ class Checkpoints:
             self._miss(f"files of a checkpoint beyond the first {MOST_FILES}", checkpoint.name, left_out)
 
     def _settle(self, checkpoint: _Checkpoint) -> None:
-        """Beside the training: copy a checkpoint if policy and limits allow it, and let go of those that it outdoes."""
+        """On the background thread: copy a checkpoint if policy and limits allow, then release superseded ones."""
         self._settled += 1
         pending = [file for file in checkpoint.files if file.reason == WAITING]
         try:
@@ -205,7 +208,7 @@ class Checkpoints:
         self._kept = [one for one in self._kept if one not in outdone]
 
     def _why_not(self, checkpoint: _Checkpoint) -> str:
-        """Why a checkpoint is not to be copied; empty if it is."""
+        """The reason why a checkpoint must not be copied; empty if it is to be copied."""
         together = [*self._kept, checkpoint]
         outdone = self._outdone(together)
         if checkpoint in outdone:
@@ -238,7 +241,7 @@ class Checkpoints:
         self._miss(file.reason, file.name)
 
     def _outdone(self, checkpoints: list[_Checkpoint]) -> list[_Checkpoint]:
-        """Those that the policy does not ask for, given the others."""
+        """The checkpoints among `checkpoints` that the policy does not keep."""
         if self.policy == "all":
             return []
         whole = [one for one in checkpoints if one.complete]
@@ -254,7 +257,7 @@ class Checkpoints:
         return {one.number for group in _rankings(checkpoints) for one in group[:most]}
 
     def _mark(self, newest: _Checkpoint) -> None:
-        """Note which are the best and the last now; the records of older ones for which that changes follow."""
+        """Update the marks best and last of the stored checkpoints, and record changed marks of older ones."""
         whole = [one for one in self._kept if one.complete]
         best = self._best_of(whole, 1)
         last = {one.number for one in ([one for one in whole if one.facts["last"] is not False] or whole)[-1:]}
@@ -274,7 +277,7 @@ class Checkpoints:
         holders.add(checkpoint.number)
 
     def _drop(self, checkpoint: _Checkpoint, kept: blobs.Kept) -> None:
-        """Let go of bytes; they are deleted if they came with us and nobody else uses them."""
+        """Release a blob; once no checkpoint uses it, it is deleted if it was created here."""
         holders = self._holders.get(kept.digest, set())
         holders.discard(checkpoint.number)
         if not holders and self._holders.pop(kept.digest, None) is not None:
@@ -318,7 +321,7 @@ class Checkpoints:
         )  # fmt: skip
 
     def _miss(self, reason: str, what: str, count: int = 1) -> None:
-        """Say at once what is lost for the first time; how much more of it comes, at the end."""
+        """Report the first loss for each reason at once; `_report_all` reports the count of further ones at the end."""
         if reason not in self._missed:
             self._training.report("checkpoint", f"{what}: {reason}")
         self._missed[reason] = self._missed.get(reason, 0) + count
@@ -334,7 +337,7 @@ class Checkpoints:
 
 
 def _files(path: Path) -> list[tuple[str, Path]]:
-    """The files that `path` stands for, by their name from its own on."""
+    """The file `path`, or the files in the folder `path`, each with its name, which starts with that of `path`."""
     if not path.is_dir():
         return [(path.name, path)]
     return [(f"{path.name}/{inner.relative_to(path).as_posix()}", inner) for inner in _walk(path)]
@@ -348,7 +351,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _text(path: str) -> str:
-    """A path as valid text, whatever bytes it has."""
+    """A path as valid Unicode, with undecodable bytes escaped."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
@@ -363,12 +366,12 @@ def _gone(error: OSError) -> str:
 
 
 def _ranked(score: float | None) -> float | None:
-    """A score that can be compared; what is not a number ranks as if there were none."""
+    """A score as a float for ranking; None for NaN or no score."""
     return None if score is None or math.isnan(score) else float(score)
 
 
 def _rankings(checkpoints: list[_Checkpoint]) -> Iterator[list[_Checkpoint]]:
-    """For each monitored metric its checkpoints, best first; by the framework's word where there is no `mode`."""
+    """The checkpoints per monitored metric, best first: by score and `mode`, else those marked best, latest first."""
     groups: dict[Any, list[_Checkpoint]] = {}
     for one in checkpoints:
         groups.setdefault(one.facts["monitor"], []).append(one)

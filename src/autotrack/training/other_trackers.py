@@ -1,12 +1,12 @@
-"""Hearing the calls that a program already makes to other trackers: where their facts go, and which are taken.
+"""Mirroring of calls to other trackers (MLflow, W&B, TensorBoard, …) into the active run, without duplicates.
 
-A run of another tracker goes to the run that is open here: the user's, a training's, the job's. The first one does; a
-further one of the same tracker becomes a child of that run, so that its params do not replace those of the first.
-With no run open, a run of ours begins with theirs, has its name, experiment and tags, and ends with it.
+The first run of another tracker is mirrored into the run that is active here: the user's, a training's, the job's. A
+further run of the same tracker becomes a child of that run, so that its params do not replace those of the first. If
+no run is active, a run is opened that has the name, experiment and tags of the tracker's run, and ends with it.
 
-Two rules keep points from being recorded twice. What a framework's own logger or callback passes on of a training that
-is recorded here anyway is not taken (`is_forwarded`). And of two trackers that are told the same value of the same
-metric at the same step in the same run, the first one is taken.
+Two rules prevent duplicates. Calls by which a framework's own logger or callback forwards facts of a training that is
+recorded here anyway are ignored (`is_forwarded`). And if two trackers get the same value of the same metric at the
+same step in the same run, only the first one is recorded.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from autotrack.recording.collector import collector, recording_allowed
 from autotrack.recording.lifecycle.start import run_for_late_facts, start_run
 from autotrack.recording.run import NullRun, Run, active_run, last_run
 
-REMEMBERED = 16  # points of each metric that the same point from another tracker is compared with
+REMEMBERED = 16  # latest points of each metric with which a point from another tracker is compared
 
-# Modules that pass a framework's facts on to a tracker: they are not the user's own calls. Each with the integration
-# that records the framework itself; "" where that is not to be told from the module.
+# Modules that forward a framework's facts to a tracker, as opposed to calls by the user's own code. Each with the
+# integration that records the framework itself; "" if the module does not determine it.
 _FORWARDERS = {
     "lightning.pytorch.loggers": "lightning", "lightning.fabric.loggers": "lightning",
     "pytorch_lightning.loggers": "lightning", "lightning_fabric.loggers": "lightning",
@@ -49,10 +49,10 @@ _told: weakref.WeakKeyDictionary[Run, set[str]] = weakref.WeakKeyDictionary()
 
 
 class Heard:
-    """One run of another tracker, `source` ("mlflow"), and where its facts go.
+    """One run of the other tracker `source` ("mlflow"), whose facts are recorded in `run`.
 
-    With no `run`, they go where `autotrack.log` goes at that moment. Facts that cannot be recorded here are named in
-    the capture report.
+    Without `run`, they are recorded in the run that `autotrack.log` uses at that moment. Facts that cannot be recorded
+    are named in the capture report. With `owned`, `run` ends with the tracker's run.
     """
 
     def __init__(self, source: str, run: Run | None = None, *, owned: bool = False) -> None:
@@ -62,13 +62,13 @@ class Heard:
         self._failure: BaseException | None = None
 
     def target(self) -> Run | None:
-        """The run of ours that facts go to now; None if nothing may be recorded."""
+        """The autotrack run in which facts are recorded now; None if recording is off or paused."""
         if not recording_allowed():
             return None
         return run_for_late_facts() if self._run is None else self._run
 
     def metrics(self, values: Mapping[str, Any], step: int | None = None, time: float | None = None) -> None:
-        """Take metrics that the program told the other tracker."""
+        """Record metrics that the program logged to the other tracker, except texts and known duplicates."""
         run = self.target()
         if run is None:
             return
@@ -79,42 +79,42 @@ class Heard:
                 run.log(fresh, step, time=time)
 
     def params(self, values: Mapping[str, Any]) -> None:
-        """Take parameters."""
+        """Record parameters."""
         run = self.target()
         if run is not None and values:
             with self._naming(run, "params", values):
                 run.log_params(values)
 
     def tags(self, values: Mapping[str, Any]) -> None:
-        """Take tags."""
+        """Record tags."""
         run = self.target()
         if run is not None and values:
             with self._naming(run, "tags", values):
                 run.set_tags(values)
 
     def file(self, path: str | Path, name: str) -> None:
-        """Take a file or a folder, as it is now."""
+        """Record a copy of a file or folder as the artifact `name`, if it exists."""
         run = self.target()
         if run is not None and Path(path).exists():
             with self._naming(run, "artifact", (name,)):
                 run.log_artifact(path, name)
 
     def content(self, data: bytes, name: str, media_type: str = "") -> None:
-        """Take a file that exists in memory only."""
+        """Record the bytes of a file in memory as the artifact `name`."""
         run = self.target()
         if run is not None:
             with self._naming(run, "artifact", (name,)):
                 run.log_bytes(data, name, media_type=media_type)
 
     def shown(self, name: str, value: Any, step: int | None = None) -> None:
-        """Take something to look at: a figure, an image, a table."""
+        """Record a figure, an image or a table as media."""
         run = self.target()
         if run is not None:
             with self._naming(run, "media", (name,)):
                 run.log({name: value}, step)
 
     def model(self, name: str, flavor: str, files: Mapping[str, Path], meta: Mapping[str, Any]) -> None:
-        """Take a model, as the files that the other tracker stores."""
+        """Record a model, from the files that the other tracker saved; beyond `model_limit` it is only reported."""
         run = self.target()
         if run is None:
             return
@@ -127,24 +127,24 @@ class Heard:
             run.record_model(name, flavor, files, meta)
 
     def note(self, text: str) -> None:
-        """Take a remark."""
+        """Record a note."""
         run = self.target()
         if run is not None:
             run.note(text)
 
     def missed(self, message: str) -> None:
-        """Say in the capture report, once, what was not taken."""
+        """Add `message`, about facts that were not recorded, to the capture report; once per run."""
         run = self.target()
         if run is not None and message not in _told.setdefault(run, set()):
             _told[run].add(message)
             run.report(self.source, message)
 
     def failing(self, error: BaseException | None) -> None:
-        """Note the exception that is about to end their run."""
+        """Remember the exception that is about to end the tracker's run, for `finish`."""
         self._failure = error
 
     def finish(self, status: FinalStatus = "finished") -> None:
-        """Their run has ended: so does the run of ours that began with it."""
+        """Finish the run, if it was opened for the tracker's run, which has ended."""
         if self._owned and self._run is not None:
             failure = self._failure if status != "finished" else None
             self._run.finish(status, failure=failure)
@@ -153,7 +153,7 @@ class Heard:
         return _Naming(self, run, what, list(names))
 
     def _is_known(self, run: Run, key: str, value: Any, step: int | None) -> bool:
-        """Whether another tracker has told the same; what it tells is remembered."""
+        """Whether another tracker has logged the same point to `run`; also remembers this point."""
         if type(value) not in (int, float) or step is None:
             return False
         points = _points.setdefault(run, {}).setdefault(key, deque(maxlen=REMEMBERED))
@@ -163,7 +163,7 @@ class Heard:
 
 
 class _Naming:
-    """Names in the capture report what has no place in a record, instead of failing; all else passes."""
+    """Context that reports an `InvalidValueError` or `OSError` in the capture report; other exceptions propagate."""
 
     def __init__(self, heard: Heard, run: Run, what: str, names: list[str]) -> None:
         self._told = heard, run, what, names
@@ -187,9 +187,9 @@ def begin(
     tags: Mapping[str, Any] | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Heard:
-    """A run of the tracker `source` has begun, with its `name`, `experiment` and the user's `tags`.
+    """Begin to mirror a new run of the tracker `source`, with its `name`, `experiment` and the user's `tags`.
 
-    `facts` are tags that tell what it is called there; they are set in any case.
+    `facts` are tags that identify the run in the other tracker.
     """
     if not recording_allowed():
         return Heard(source)
@@ -208,10 +208,11 @@ def begin(
 
 
 def is_forwarded(*own: str) -> bool:
-    """Whether the call that is being observed passes on what is recorded of a training anyway.
+    """Whether the observed call forwards facts of a training that is recorded here anyway.
 
-    `own` are the top names of the tracker's modules: the first caller outside of them decides. It must be a logger or
-    callback of a framework whose trainings are recorded here, or a training must be, or have just been, recorded.
+    `own` are the top-level names of the tracker's modules; the first caller outside of them decides. True if that is a
+    logger or callback of a framework whose integration is active, or of any framework while the active (or else last)
+    run is a training or contains one.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -227,7 +228,7 @@ def is_forwarded(*own: str) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _forwards_for(module: str) -> str | None:
-    """The integration that records what the module passes on, maybe ""; None if it is no forwarder."""
+    """The integration for a forwarding module, "" if the module does not determine it; None for other modules."""
     return next((name for prefix, name in _FORWARDERS.items() if module.startswith(prefix)), None)
 
 
@@ -241,17 +242,17 @@ def _records_trainings() -> bool:
 
 
 class Returned:
-    """The watch of an observer that waits for what the call returns."""
+    """The watch of an observed call that passes the returned value to `take`."""
 
     def __init__(self, take: Callable[[Any], None]) -> None:
         self._take = take
 
     def returned(self, result: Any) -> None:
-        """The call returned `result`."""
+        """Pass `result`, which the call returned, to `take`."""
         self._take(result)
 
     def raised(self, error: BaseException) -> None:
-        """The call failed: there is nothing to take."""
+        """Do nothing: a call that raised has no result."""
 
 
 @functools.lru_cache(maxsize=128)

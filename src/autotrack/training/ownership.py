@@ -1,4 +1,4 @@
-"""Whose loop this thread is in: what a framework's integration records, the one for plain loops leaves alone."""
+"""Which integration records the training loop of a thread, so that the plain-PyTorch one does not record it again."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _charges: dict[int, list[Charge]] = {}
 
 
 class Charge:
-    """From `take` to `release`, the training loop of this thread is `framework`'s to record.
+    """A claim of an integration, made by `take`: `framework` records the loop of the thread until `release`.
 
-    Charges may be nested and released in any order, from any thread and more than once.
+    Claims may be nested, and released in any order, from any thread and more than once.
     """
 
     __slots__ = ("_thread", "framework")
@@ -21,7 +21,7 @@ class Charge:
         self._thread = thread
 
     def release(self) -> None:
-        """The loop is nobody's again, or that of whoever had it before."""
+        """Remove this claim; the loop belongs to the innermost remaining claim of the thread, if there is one."""
         held = _charges.get(self._thread)
         if held is not None and self in held:
             held.remove(self)
@@ -36,7 +36,7 @@ class Charge:
 
 
 def take(framework: str) -> Charge:
-    """Say that from now on the loop of this thread is recorded by the integration of `framework` ("lightning", …)."""
+    """Claim the training loop of this thread for the integration of `framework` ("lightning", …)."""
     thread = threading.get_ident()
     charge = Charge(framework, thread)
     _charges.setdefault(thread, []).append(charge)
@@ -44,8 +44,8 @@ def take(framework: str) -> Charge:
 
 
 def training_in_charge() -> str | None:
-    """The framework whose integration records the loop of this thread; None if it is nobody's."""
-    if not _charges:  # what a plain loop pays per step
+    """The framework whose integration records the loop of this thread; None if none has claimed it."""
+    if not _charges:  # the fast path, called at each step of a plain loop
         return None
     held = _charges.get(threading.get_ident())
     return held[-1].framework if held else None

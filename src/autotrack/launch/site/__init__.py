@@ -1,1 +1,1 @@
-"""Not for importing: this folder goes first on PYTHONPATH, so that Python finds the `sitecustomize` in it."""
+"""Not to be imported: launched commands have this folder first on PYTHONPATH, so that its `sitecustomize` runs."""

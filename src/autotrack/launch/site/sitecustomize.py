@@ -1,6 +1,6 @@
-"""What Python runs as it starts in a launched command: our start-up, then the user's own `sitecustomize`.
+"""Start-up module of Python in launched commands: starts autotrack, then imports the user's own `sitecustomize`.
 
-Written for any Python that a command may start, also an old one, or one for which autotrack is not installed.
+Compatible with any Python that a command may start, also an old one, or one without autotrack.
 """
 
 import os
@@ -8,7 +8,7 @@ import sys
 
 if __name__ == "sitecustomize":
     _here = os.path.dirname(os.path.abspath(__file__))
-    # out of the program's way: only the environment, which its children inherit, still names this folder
+    # remove this folder from the program's path; only PYTHONPATH, which child processes inherit, still contains it
     sys.path[:] = [_place for _place in sys.path if os.path.abspath(_place) != _here]
     try:
         from autotrack.launch import startup
@@ -20,6 +20,6 @@ if __name__ == "sitecustomize":
                 _file.write(sys.executable + "\n")
         except Exception:  # noqa: BLE001 - nor does it matter that nobody hears of it
             pass
-    # makes way for the one that would have been found without us; if there is none, that is what Python is told
+    # import the one that Python would find without this folder; if there is none, Python gets the ImportError
     del sys.modules["sitecustomize"]
     import sitecustomize  # type: ignore[import-not-found]  # noqa: F401

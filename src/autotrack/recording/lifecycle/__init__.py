@@ -1,1 +1,1 @@
-"""How a run lives: how it is named, started, resumed, described and ended."""
+"""The lifecycle of a run: naming, start, resuming, capture of the environment, and end."""

@@ -1,4 +1,4 @@
-"""How a process ends, told to its open runs: exceptions, interrupts, signals, `sys.exit`, the plain end."""
+"""Finishing open runs when the process ends: by an exception, interrupt, signal, `sys.exit` or normally."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from autotrack.schedulers import status_of_termination
 
 
 class Ending:
-    """What is known of how this process ends, gathered until `finish_all`."""
+    """The hooks for the end of this process, and the exception that ends it, with which `finish_all` ends the runs."""
 
     def __init__(self, owner: Collector) -> None:
         self.owner = owner
@@ -31,26 +31,26 @@ class Ending:
         self.previous_hook = sys.excepthook
 
     def on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        """`sys.excepthook`: remember the exception, then let the previous hook show it."""
-        if not hasattr(sys, "ps1"):  # what fails at a prompt ends nothing
+        """Replacement of `sys.excepthook`: store the exception, then call the previous hook."""
+        if not hasattr(sys, "ps1"):  # an exception at an interactive prompt does not end the process
             self.error = error
         self.previous_hook(kind, error, trace)
 
     def exit(self, status: Any = None, /) -> NoReturn:
-        """`sys.exit`, with an exception that notices when it ends the program."""
+        """Replacement of `sys.exit`, whose exception records itself when it ends the program."""
         raise _Exit(self, *(status if isinstance(status, tuple) else (status,)))
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """The handler of a signal that would have ended the process silently: record it, then end that way."""
+        """Handler of SIGTERM and SIGHUP: finish the open runs, then end the process by the same signal."""
         status = status_of_termination(os.environ)
         with guarded("recording the end by a signal"):
-            if os.getpid() == self.process:  # a forked child has this handler, too, and nothing to finish
+            if os.getpid() == self.process:  # a forked child inherits this handler but has no runs to finish
                 self.finish_all(status)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
     def at_exit(self) -> None:
-        """The last call of the interpreter: finish what is open, wait for what is under way."""
+        """At the exit of the interpreter (`atexit`): finish the open runs and wait for pending work."""
         if os.getpid() != self.process:
             return
         with guarded("finishing at exit"):
@@ -63,7 +63,7 @@ class Ending:
             _end_as_interrupted()
 
     def finish_all(self, status: FinalStatus, exit_code: int | None = None) -> None:
-        """Finish all open runs and wait, up to `exit_timeout`, for what is not yet on disk."""
+        """Wait up to `exit_timeout` for background work, finish all open runs, and deliver to sinks."""
         failure = self.error if status == "failed" else None
         wait_for_background(self.owner)
         shell = notebook.session()
@@ -72,7 +72,7 @@ class Ending:
         for run in reversed(open_runs(self.owner)):
             run.finish(status, failure=failure, exit_code=exit_code)
         with guarded("reading metrics from the GPU"):
-            self.owner.deferred.drain(wait=True)  # what was logged to a run that another process owns
+            self.owner.deferred.drain(wait=True)  # rows of runs that another process owns; `finish` drains for its own
         journal = self.owner.current_journal
         if journal is not None:
             journal.heartbeat()
@@ -88,9 +88,9 @@ _code_of: Any = vars(SystemExit)["code"].__get__
 
 
 class _Exit(SystemExit):
-    """The exception of `sys.exit`. It never reaches `sys.excepthook`, but the interpreter asks it for its code.
+    """The exception of `sys.exit`. It never reaches `sys.excepthook`, but the interpreter reads its `code`.
 
-    When it does, no frame of Python stands below: so the exception ended the program, and nobody caught it.
+    At that moment there is no calling Python frame: so the exception was not caught and ends the program.
     """
 
     def __init__(self, ending: Ending, *status: Any) -> None:
@@ -115,17 +115,20 @@ _Exit.__module__ = "builtins"
 
 
 def _end_as_interrupted() -> None:
-    """Let the interpreter end by SIGINT, as it had decided to when a `KeyboardInterrupt` reached the top.
+    """Make the interpreter end by SIGINT, as it does after an uncaught `KeyboardInterrupt`.
 
-    CPython keeps that decision in a flag which every `exec` or `eval` of a text sets anew: a dataclass of a module
-    imported at exit takes it back, a text that an interrupt leaves makes it again.
+    CPython keeps this in a flag that every `exec` or `eval` of source text resets, such as that of a dataclass in a
+    module imported at exit. An `exec` that a `KeyboardInterrupt` leaves sets the flag again.
     """
     with suppress(KeyboardInterrupt):
         exec("raise KeyboardInterrupt")
 
 
 def wait_for_background(owner: Collector) -> None:
-    """Wait for work that is under way; after a second say for what, and let Ctrl-C leave."""
+    """Wait up to `exit_timeout` for background tasks; after a second print their names, and let Ctrl-C end the wait.
+
+    Tasks that are not done are named in the capture report of the open runs.
+    """
     waiting = owner.background.wait(1.0)
     if not waiting:
         return
@@ -143,7 +146,7 @@ def wait_for_background(owner: Collector) -> None:
 
 
 def deliver_the_rest(owner: Collector) -> None:
-    """Give the sinks that live elsewhere their last chance; say what is left for `autotrack sync`."""
+    """Wait up to `exit_timeout` for delivery to remote sinks; print which are left for `autotrack sync`."""
     courier = owner.courier
     if courier is None:
         return
@@ -160,7 +163,7 @@ _listening: set[int] = set()
 
 
 def install(owner: Collector) -> None:
-    """Listen for the end of this process, once, without displacing anybody else's handlers."""
+    """Install the hooks for the end of this process, once; signal handlers only where none was set."""
     if os.getpid() in _listening:
         return
     _listening.add(os.getpid())
@@ -176,9 +179,9 @@ def install(owner: Collector) -> None:
                 _handled.add(number)
 
 
-# A signal that reaches a child of `fork` before Python has set it up is lost where a Python handler waits for it: a
-# worker that its pool ends right away would live on, and the pool wait for it. So such signals wait while a process
-# forks, and the child gets back what it would have without us.
+# A signal with a Python handler is lost if it reaches a forked child before Python has initialised it: a worker that
+# its pool terminates right away would live on, and the pool would wait for it. So these signals are blocked during
+# `fork`, and the child gets the default handlers that it would have without autotrack.
 _handled: set[int] = set()
 _mask = threading.local()
 
@@ -194,7 +197,7 @@ def _after_fork() -> None:
 
 
 def _after_fork_in_child() -> None:
-    with suppress(ValueError):  # not the thread that may: Python itself will see to the handler then
+    with suppress(ValueError):  # handlers can only be set in the main thread; elsewhere Python itself deals with them
         for number in _handled:
             if isinstance(getattr(signal.getsignal(number), "__self__", None), Ending):
                 signal.signal(number, signal.SIG_DFL)

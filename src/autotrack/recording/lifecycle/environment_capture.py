@@ -1,4 +1,4 @@
-"""What surrounds a run — code, packages, machine — recorded beside the training, once per process."""
+"""Capture of a run's environment (code, packages, machine) on the background thread, once per process."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ if TYPE_CHECKING:
 _known: dict[int, Surroundings] = {}
 _monitors: list[Monitor] = []
 _following: list[object] = []
-_OF_PROGRAM = ("packages", "seeds", "notebook")  # what differs between a launcher and the programs that it starts
+_OF_PROGRAM = ("packages", "seeds", "notebook")  # sections that differ between a launcher and the launched programs
 _OF_LAUNCHER = ("cwd", "user", "host", "os", "env")
 _OF_COMMAND = ("process", "scheduler", "git", "hardware")
 
 
 @dataclass(frozen=True)
 class Launched:
-    """The command that this process launched: `process` counts in place of the facts of the launcher itself."""
+    """The command that this process launched; `process` replaces facts of the launcher in the section "process".
+
+    `masked` lists the dotted paths inside `process` whose values were withheld.
+    """
 
     script: Path | None
     process: Mapping[str, Any]
@@ -38,7 +41,10 @@ class Launched:
 
 
 class Surroundings:
-    """The sections captured in this process, and the runs that are to get them."""
+    """The captured sections of this process, and the runs in which they are recorded.
+
+    `only` restricts the sections by name; `launched` is the command whose environment is captured.
+    """
 
     def __init__(
         self, owner: Collector, *, only: Collection[str] | None = None, launched: Launched | None = None
@@ -52,7 +58,7 @@ class Surroundings:
         self._script = launched.script if launched is not None else entry_script()
 
     def add(self, run: Run) -> None:
-        """Give `run` what is known, and all that comes."""
+        """Record in `run` the sections captured so far, and those captured later."""
         with self._lock:
             self._runs.append(run)
             known = list(self._captured)
@@ -60,7 +66,7 @@ class Surroundings:
             _record(run, captured)
 
     def capture(self) -> None:
-        """Gather everything; runs on the background thread."""
+        """Capture all sections and record each in the added runs; runs on the background thread."""
         with loading():
             from autotrack.environment.capture import capture
 
@@ -85,7 +91,7 @@ class Surroundings:
 
 @on_reset
 def forget() -> None:
-    """Capture anew with the next run, as in a fresh process; stops the monitor."""
+    """Stop the monitor and clear the captured sections, so that the next run captures them again."""
     _known.clear()
     _following.clear()
     while _monitors:
@@ -93,7 +99,7 @@ def forget() -> None:
 
 
 def record_surroundings(run: Run) -> None:
-    """Record the environment of a top-level run, and start the monitor with the first one."""
+    """Record the environment of a top-level run; with the first one, capture it and start the system monitor."""
     owner = run.collector
     if run.parent is not None and run.parent in owner.open_runs:
         return
@@ -118,33 +124,33 @@ def _begin(owner: Collector, surroundings: Surroundings) -> None:
 
 
 def stand_for(owner: Collector, launched: Launched) -> None:
-    """In a launcher, before it opens a run: what surrounds that is the command's, not the launcher's own."""
+    """Capture the launched command's environment instead of the launcher's; called before the launcher opens a run."""
     _begin(owner, Surroundings(owner, only=_OF_COMMAND, launched=launched))
 
 
 def describe(run: Run, launched: Launched) -> None:
-    """In a launcher, once more is known of the command: record it anew. For the background thread."""
+    """In a launcher: record the section "process" again with more facts of the command. For the background thread."""
     surroundings = Surroundings(run.collector, only=("process",), launched=launched)
     surroundings.add(run)
     surroundings.capture()
 
 
 def record_program(run: Run) -> None:
-    """Record what only a program of a launched command can tell, in the run of that command."""
+    """Record packages, seeds and notebook of this program, which a command launched, in the run of the command."""
     surroundings = Surroundings(run.collector, only=_OF_PROGRAM)
     surroundings.add(run)
     run.collector.background.submit("the environment", surroundings.capture)
 
 
 def follow(owner: Collector) -> None:
-    """In a rank that does not record: say how its processes are doing, in the run of the rank that does."""
+    """On a rank other than 0: start the system monitor, which records metrics of this rank in the run of rank 0."""
     if owner.settings.captures("system") and not _monitors and not _following:
         _following.append(owner.background)
         owner.background.submit("the monitor", lambda: _start(owner, _Follower(owner)))
 
 
 class _Follower:
-    """Takes the samples of a rank that follows: its own processes and GPUs, under `system/rank.<n>/`."""
+    """Records system metrics of a rank other than 0 in the run of rank 0, under `system/rank.<n>/`."""
 
     def __init__(self, owner: Collector) -> None:
         self._owner = owner

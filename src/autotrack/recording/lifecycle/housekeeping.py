@@ -1,7 +1,7 @@
-"""What a long training needs beside it: room on the disk, and a backlog that stays small.
+"""Housekeeping during a long training: warnings of a full disk, and folding of a large journal.
 
-The training itself never folds. Now and then a short-lived process does, at low priority; with
-`background_fold=None` nobody does until somebody reads.
+The training process itself never folds its journal into the store: it starts a short-lived process of low priority for
+that. With `background_fold=None` the journal is folded by the next reader.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ LOOK_AT_DISK_EVERY = 60.0
 
 
 class Housekeeping:
-    """Called with each heartbeat: warns once when the disk is nearly full, and has large journals folded.
+    """Called with each heartbeat: warns once when the disk is nearly full, and folds the journal in a child process.
 
-    A folding process starts whenever the journal has grown by `background_fold` bytes; never two at once.
+    A folding process starts when the journal has grown by `background_fold` bytes, unless one is running or the setting
+    `store` is used.
     """
 
     def __init__(self, owner: Collector) -> None:
@@ -32,7 +33,7 @@ class Housekeeping:
         self._look_at_disk = 0.0
 
     def __call__(self) -> None:
-        """Look whether something is to be done."""
+        """Check the free disk space at most once a minute, and start a folding process if the journal has grown."""
         if time.monotonic() >= self._look_at_disk:
             self._look_at_disk = time.monotonic() + LOOK_AT_DISK_EVERY
             self._check_room()
@@ -41,7 +42,7 @@ class Housekeeping:
     def _check_room(self) -> None:
         try:
             usage = shutil.disk_usage(self._owner.place.path)
-        except FileNotFoundError:  # it was moved, or the first run there has not made it yet
+        except FileNotFoundError:  # the folder was moved, or the first run has not created it yet
             return
         if usage.free < min(LITTLE_ROOM, LITTLE_SHARE * usage.total):
             warn_once(

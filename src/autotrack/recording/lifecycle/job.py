@@ -1,12 +1,12 @@
-"""The launched command that this process belongs to: what it records goes to the run of that command.
+"""The run of a launched command (`autotrack run`), in which the processes of the command record.
 
-The launcher owns that run and alone decides its status. Its processes meet in a folder at the place of the data, which
-is there as long as the command runs:
+The launcher owns the run and alone sets its status. The processes communicate through a folder in the place of the
+data, which exists while the command runs:
 
-    jobs/<run id>/trainings         as long as the number of trainings that have begun, in whatever process
-    jobs/<run id>/joined            a line for each Python that takes part: pid, version, implementation, path, venv
-    jobs/<run id>/strangers         a line for each Python that could not: its path
-    jobs/<run id>/<pid>.failure     the exception that ended a Python
+    jobs/<run id>/trainings         one byte per training that has begun in any of the processes
+    jobs/<run id>/joined            a line for each process that takes part: pid, version, implementation, path, venv
+    jobs/<run id>/strangers         a line for each Python that cannot import autotrack: its path
+    jobs/<run id>/<pid>.failure     the exception that ended a Python process
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from autotrack.recording.lifecycle import ending, names
 from autotrack.recording.run import Run
 
 ID, NAME, FOLDER = "AUTOTRACK_JOB", "AUTOTRACK_JOB_NAME", "AUTOTRACK_JOB_FOLDER"
-_LATE = 1 << 20  # numbers of trainings that begin when nobody counts any more
+_LATE = 1 << 20  # lowest number of trainings that begin when the counter file is gone
 
 
 @dataclass(frozen=True)
 class Program:
-    """A Python that took part in a command."""
+    """A Python process of a command in which autotrack was active."""
 
     pid: int
     python: str
@@ -48,19 +48,19 @@ class Program:
 
 
 class Meeting:
-    """The folder in which the processes of a command meet, as its launcher sees it."""
+    """The folder through which the processes of a command communicate, as used by the launcher."""
 
     def __init__(self, place: Place, run_id: str) -> None:
         self.folder = place.job(run_id)
 
     def open(self) -> None:
-        """Make the folder; `OSError` if that cannot be done."""
+        """Create the folder and its files; `OSError` if they cannot be created."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in ("trainings", "joined", "strangers"):
             (self.folder / name).touch()
 
     def programs(self) -> list[Program]:
-        """The Pythons that took part so far."""
+        """The Python processes that have taken part so far, in the order of their start."""
         found = []
         for line in self._lines("joined"):
             pid, *rest = line.split("\t")
@@ -69,11 +69,11 @@ class Meeting:
         return found
 
     def strangers(self) -> list[str]:
-        """The Pythons in which autotrack could not be imported."""
+        """The paths of the Pythons in which autotrack could not be imported, each once."""
         return list(dict.fromkeys(self._lines("strangers")))
 
     def failures(self) -> list[Failure]:
-        """The exceptions that ended Pythons of the command, the latest last."""
+        """The exceptions that ended Python processes of the command, the latest last."""
         found = []
         with suppress(OSError, msgspec.DecodeError):
             for path in sorted(self.folder.glob("*.failure"), key=lambda path: path.stat().st_mtime_ns):
@@ -81,7 +81,7 @@ class Meeting:
         return found
 
     def close(self) -> None:
-        """Remove the folder: who comes later no longer takes part."""
+        """Remove the folder; processes that start later do not take part."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _lines(self, name: str) -> list[str]:
@@ -92,7 +92,7 @@ class Meeting:
 
 
 class JobRun(Run):
-    """The run of the command, in a process that the command started: it adds facts, and never ends the run."""
+    """Handle of a command's run in a process that the command started: it adds facts and never finishes the run."""
 
     def __init__(self, owner: Collector, run_id: str, environment: Mapping[str, str]) -> None:
         self._meeting = Path(environment[FOLDER])
@@ -109,7 +109,7 @@ class JobRun(Run):
 
 
 def leave_failure(folder: str, error: BaseException) -> None:
-    """In a process of the command: leave the exception that ended it to the launcher."""
+    """Write the exception that ended this process of the command to the command's `folder`, for the launcher."""
     note = Note(Path(folder, f"{os.getpid()}.failure"))
     note.write(msgspec.json.encode(describe_failure(error)).decode())
 
@@ -119,9 +119,9 @@ _knowing = threading.RLock()
 
 
 def job_run() -> Run | None:
-    """The run of the command that this process belongs to; None if it belongs to none, or records elsewhere.
+    """The run of the launched command that this process belongs to; None if there is none.
 
-    Of the ranks of one training only the one that leads has it.
+    Also None if this process records to another folder, if recording is off, and on ranks other than 0.
     """
     run_id = os.environ.get(ID)
     if not run_id or not recording_allowed(automatic=False) or ranks.is_follower():

@@ -1,4 +1,4 @@
-"""Names of runs that nobody named: readable, in order, and never asked of a database."""
+"""Default names of runs: readable and numbered consecutively, without access to the store."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _OF_SESSION = re.compile(r"-jvsc-[0-9a-f-]+$")  # what VS Code adds to a noteboo
 
 
 def numbered(place: Place, base: str) -> str:
-    """`base` with the next number in this place: `logreg-12`.
+    """`base` with the next number in `place`: `logreg-12`.
 
-    Each name has a small file, to which taking a number appends one byte; where the byte landed is the number.
-    So any number of processes count without a lock. Where that fails, a random suffix does.
+    Each base has a counter file: a process takes a number by appending one byte, whose position is the number. So any
+    number of processes count without a lock. If the file cannot be written, a random suffix replaces the number.
     """
     safe = _UNSAFE.sub("-", base)[:80] or "run"
     try:
@@ -30,7 +30,10 @@ def numbered(place: Place, base: str) -> str:
 
 
 def count(path: Path, *, create: bool = True) -> int:
-    """The next number of the counter `path`, from 1 on; `OSError` if it cannot be written, or is not there."""
+    """Increment the counter file `path` and return its value, 1 at first; `OSError` if it cannot be written.
+
+    Without `create` a missing file is an `OSError` too.
+    """
     flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | (os.O_CREAT if create else 0)
     descriptor = os.open(path, flags, 0o666)
     try:
@@ -41,7 +44,7 @@ def count(path: Path, *, create: bool = True) -> int:
 
 
 def entry_name() -> str:
-    """The name of what is running: the script's or notebook's, without folder and ending."""
+    """The name of the running script, module or notebook, without folder and extension; "interactive" at a prompt."""
     main = sys.modules.get("__main__")
     notebook = getattr(main, "__vsc_ipynb_file__", None) or os.environ.get("JPY_SESSION_NAME")
     if isinstance(notebook, str) and notebook:

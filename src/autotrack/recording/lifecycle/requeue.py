@@ -1,8 +1,8 @@
-"""A job that the scheduler starts again goes on with its runs, instead of opening new ones.
+"""Requeued jobs: a job that the scheduler restarts resumes its unfinished runs instead of opening new ones.
 
-Under a scheduler that counts restarts, each run that a job opens is written down in a small file named after the job.
-In a restarted job, the latest run of the same kind, experiment and (where one was chosen) name is resumed if it has not
-finished: a further attempt of the same run.
+Under a scheduler that counts restarts, each top-level run that a job opens is listed in a small file named after the
+job. In a restarted job, the latest run of the same kind, experiment and (if one is given) name is resumed unless it
+has finished: as a further attempt of the same run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Written(NamedTuple):
 
 
 def remember(run: Run) -> None:
-    """Write down that this job opened `run`; nothing without a scheduler that starts jobs again."""
+    """Add `run` to the note about this job; does nothing without a scheduler that restarts jobs."""
     note = _note(run.collector.place)
     if note is None:
         return
@@ -38,7 +38,7 @@ def remember(run: Run) -> None:
 
 
 def interrupted(owner: Collector, kind: str, experiment: str, name: str | None) -> Run | None:
-    """The next attempt of the run that an earlier start of this job left unfinished; None if there is none."""
+    """The next attempt of the latest matching run that an earlier start of this job left unfinished; or None."""
     note = _note(owner.place)
     if note is None or not _restarts():
         return None
@@ -60,7 +60,7 @@ def _unfinished(owner: Collector, run_id: str) -> Run | None:
             return None
     try:
         return earlier_attempt(owner, run_id=run_id, reference=None)
-    except AutotrackError:  # its writer still lives, or seems to: a new run is the truth then
+    except AutotrackError:  # its writer is alive, or seems to be: open a new run instead
         return None
 
 

@@ -1,4 +1,4 @@
-"""Further attempts of earlier runs: finding them, and making sure that nobody else writes them."""
+"""Resuming earlier runs: finding them, and locking them against resumption by another process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _claims: dict[str, FileLock] = {}
 def earlier_attempt(owner: Collector, *, run_id: str | None, reference: str | None) -> Run | None:
     """A handle for the next attempt of an earlier run, or None if there is no run `run_id`.
 
-    `RunActiveError` if another process writes it, `NotFoundError` if `reference` names no run.
+    Also locks the id, so that no other process opens this run at the same time.
+    `RunActiveError` if another process writes or is starting the run, `NotFoundError` if `reference` names no run.
     """
     from autotrack.query.reader import open_reader
 

@@ -1,4 +1,4 @@
-"""Opening runs: new ones, further attempts of old ones, implicit ones."""
+"""Opening runs: new runs, further attempts of earlier runs, and implicit runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from autotrack.values import checked_key
 
 
 class _Chosen:
-    """What was chosen in code for all runs to come."""
+    """Choices made in code that apply to all later runs."""
 
     experiment: str | None = None
 
@@ -31,17 +31,17 @@ collector_module.ambient = job.job_run
 
 @on_reset
 def forget() -> None:
-    """Forget the chosen experiment."""
+    """Clear the experiment set by `set_experiment`."""
     _chosen.experiment = None
 
 
 def set_experiment(name: str) -> None:
-    """Name the experiment of all runs that start from now on in this process."""
+    """Set the experiment of all runs that start afterwards in this process."""
     _chosen.experiment = checked_key(name)
 
 
 def experiment_name(owner: Collector, chosen: str | None = None) -> str:
-    """The experiment of a new run: chosen, set, configured, or the name of the script."""
+    """The experiment of a new run: `chosen`, else from `set_experiment`, the settings, or the script's name."""
     return chosen or _chosen.experiment or owner.settings.experiment or names.entry_name()
 
 
@@ -58,12 +58,12 @@ def start_run(
 ) -> Run:
     """Open a run; use it in a `with` block, or call `finish` on it.
 
-    Inside another run the new one becomes its child, unless `parent` names one. With `run_id` the run gets that id;
-    if there is such a run already, it is resumed: a further attempt of the same run. `resume` (an id, unique prefix,
-    name or `last`) insists that there is one.
+    Inside another run the new one becomes its child, unless `parent` names one. With `run_id` the run gets that id; if
+    a run of that id exists already, it is resumed: a further attempt of the same run. `resume` (an id, unique prefix,
+    name or `last`) resumes a run that must exist.
 
-    Raises `RunActiveError` if the run is being written elsewhere, `NotFoundError` if there is nothing to resume,
-    `InvalidValueError` for names, tags or params that cannot be kept.
+    `RunActiveError` if the run is being written elsewhere, `NotFoundError` if `resume` names no run,
+    `InvalidValueError` for names, tags or params that cannot be recorded.
     """
     return open_run(
         name, experiment=experiment, tags=tags, params=params, parent=parent, run_id=run_id, resume=resume, kind=kind
@@ -82,7 +82,7 @@ def open_run(
     resume: Run | str | None = None,
     base: str | None = None,
 ) -> Run:
-    """As `start_run`; without a name it gets the next one after `base`, by default the experiment's."""
+    """As `start_run`; a run without a name is numbered after `base` (`base-12`), by default the experiment's name."""
     owner = collector()
     if not recording_allowed(automatic=False) or follows(owner):
         silent = NullRun(owner, run_id or new_run_id(), name=name or "off", experiment=experiment or "off")
@@ -119,7 +119,7 @@ def open_run(
 
 
 def follows(owner: Collector) -> bool:
-    """Whether this is a rank that records nothing but how its machine is doing; then that begins."""
+    """Whether this is a rank other than 0, which opens no runs; starts its system monitor as a side effect."""
     if not ranks.is_follower():
         return False
     if not is_worker():
@@ -131,7 +131,10 @@ def follows(owner: Collector) -> bool:
 
 
 def run_around() -> Run | None:
-    """The run that a new one begins in: not an implicit one, which ends here, nor another thread's training."""
+    """The active run, as the parent of a new one; None if there is none or it is another thread's training.
+
+    An implicit run is finished instead of becoming the parent.
+    """
     around = active_run()
     if around is not None and around.implicit:
         around.finish()
@@ -173,7 +176,10 @@ def _checked_id(run_id: str) -> str:
 
 
 def run_for_late_facts() -> Run:
-    """Where `autotrack.log` and its kin go: the active run, else the last one, else an implicit new one."""
+    """The run for facts logged by `autotrack.log` and the like: the active run, else the last run of this thread.
+
+    Without either, an implicit run is opened; it ends when another run is started.
+    """
     run = active_run()
     if run is not None:
         return run

@@ -1,4 +1,4 @@
-"""Trainings: each one outermost `fit` or `train`, in a run of its own or in an open one; the trials of a search."""
+"""Starting and finishing trainings (outermost calls of `fit` or `train`) and the trials of searches."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Training(MetricRecorder):
 
     @property
     def model_name(self) -> str:
-        """The name under which the trained model is kept: each training of a run has its own."""
+        """The name of the trained model, unique within the run: `model`, `model-2`, …."""
         return "model" if self.number <= 1 else f"model-{self.number}"
 
     def finish(self, status: FinalStatus = "finished", failure: Failure | BaseException | None = None) -> None:
-        """Record how the training ended; also ends the run, if it was opened for this training."""
+        """Record the end of the training; also finishes the run if it was opened for this training."""
         if isinstance(failure, BaseException):
             failure = describe_failure(failure)
         if self.owns_run:
@@ -50,7 +50,7 @@ def _in_worker(run: Run, number: int) -> Training:
 
 
 class NullTraining(Training):
-    """A training that is not recorded: takes everything, keeps nothing."""
+    """A training that is not recorded: accepts every call and records nothing."""
 
     def finish(self, status: FinalStatus = "finished", failure: Failure | BaseException | None = None) -> None:
         if self.owns_run:
@@ -71,10 +71,10 @@ def begin_training(
     run: Run | str | None = None,
     kind: RunKind = "training",
 ) -> Training:
-    """Begin a training or search called `name` (the estimator's or module's class).
+    """Begin a training or search named `name` (the estimator's or module's class).
 
-    It belongs to `run`, if that is an open one, else to the active run. With no run open, it opens one of this kind,
-    which is the active run until the training ends; an id as `run` names it, and resumes it if it exists.
+    It is recorded in `run` if that is a `Run`, else in the active run. If there is none, a run of this kind is opened,
+    which is active until the training ends. A string as `run` is the id of the run to open, or to resume if it exists.
     """
     if follows(collector()):
         return NullTraining(start_run(), 0, owns_run=True)
@@ -99,9 +99,9 @@ def begin_training(
 def begin_trial(
     search: Training, name: str, *, run_id: str | None = None, params: Mapping[str, Any], started: float | None = None
 ) -> Run:
-    """Open the run of one candidate of a search, at little cost: it is nobody's active run, and looks at nothing.
+    """Open the run of one trial of a search, without making it active and without capturing the environment.
 
-    `started` is when it began, in seconds since the epoch, by default now.
+    `started` is the time of its start in seconds since the epoch, by default now.
     """
     above = search.run
     run = Run(

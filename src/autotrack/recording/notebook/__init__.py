@@ -1,4 +1,4 @@
-"""What is particular to notebooks and IPython: runs live across cells, and cells are code without a file."""
+"""Recording in notebooks and IPython, where runs stay open across cells and the code of a cell is in no file."""
 
 from autotrack.recording.notebook.session import Session, forget, session
 

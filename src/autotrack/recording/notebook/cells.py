@@ -1,4 +1,4 @@
-"""The cells that a shell has run, as they were when they ran: their code, their order, which one runs now."""
+"""The executed cells of an IPython shell: the code of each at its execution, their order, and the current one."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Cell:
-    """One execution of a cell: its execution count, its code, and the id that its notebook knows it by, if known."""
+    """One execution of a cell: its execution count, its code, and the cell's id in the notebook, if known."""
 
     number: int
     code: str
     id: str = ""
 
     def is_same_as(self, other: Cell) -> bool:
-        """Whether it is the same cell of the notebook, perhaps edited in between; without ids the code tells."""
+        """Whether both are executions of one cell, by id (the code may have been edited); without ids, by code."""
         return self.id == other.id if self.id and other.id else self.code == other.code
 
 
 class Cells:
-    """The executions of one shell, oldest first. They outlive `%reset`, which makes IPython forget its own list."""
+    """The cell executions of one shell, oldest first; unlike IPython's own history they survive `%reset`."""
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
@@ -37,20 +37,20 @@ class Cells:
 
     @property
     def latest(self) -> Cell | None:
-        """The cell that runs now or, between cells, the one that ran last."""
+        """The cell that is running or, between cells, the one that ran last; None before the first."""
         return self._all[-1] if self._all else None
 
     def add(self, code: str, cell_id: str | None) -> None:
-        """Note that a cell begins to run."""
+        """Add the execution of a cell, at its start."""
         self._all.append(Cell(self._next, code, cell_id or ""))
 
     def ended(self) -> None:
-        """Note that the cell has ended. Only here do all versions of IPython know the number of the next one."""
+        """Read the next execution count at the end of a cell, where it is correct in all versions of IPython."""
         self._next = self._shell.execution_count
 
 
 def _executed_before(shell: Any) -> list[Cell]:
-    """What IPython remembers of this session, with the cell that is running now."""
+    """The executions in IPython's history of this session, including the cell that is running."""
     history = getattr(getattr(shell, "history_manager", None), "input_hist_raw", None) or []
     found = [Cell(number, code) for number, code in enumerate(history) if number and code]
     if found:
@@ -59,7 +59,7 @@ def _executed_before(shell: Any) -> list[Cell]:
 
 
 def _id_of_running_cell(shell: Any) -> str:
-    """The id that the front end sent with the request that is being served; empty where there is none."""
-    with suppress(Exception):  # of the shell's own making, in whatever version
+    """The cell id that the front end sent with the current execute request; empty if it sent none."""
+    with suppress(Exception):  # `get_parent` and its result differ between shells and versions
         return str(shell.get_parent()["metadata"].get("cellId") or "")
     return ""

@@ -1,8 +1,7 @@
-"""What cells print while a run is active, kept with that run.
+"""Capture of the text that cells print while a run is active, as console output of that run.
 
-The streams of the kernel stay what they are: only their `write` is listened to. So widgets, `tqdm.notebook`,
-`%%capture` and whoever else redirects output are not concerned, and what is displayed in place of being printed is not
-kept.
+The kernel's streams are not replaced: only their `write` is wrapped. So widgets, `tqdm.notebook`, `%%capture` and other
+redirections work as before, and output that is displayed instead of printed is not captured.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from autotrack.recording import messages
 from autotrack.recording.collector import Collector, is_paused
 from autotrack.recording.run import NullRun, Run, active_run
 
-MOST_WAITING = 8 << 20  # characters that wait to be looked at, of which there are few: they are fetched every 5 s
+MOST_WAITING = 8 << 20  # characters in the queue; text beyond is dropped and counted (`fetch` empties it every 5 s)
 
 
 class Keeper(Protocol):
-    """Turns pieces of output into whole lines without secrets; used by one thread at a time."""
+    """Turns pieces of output into whole lines, with secrets withheld; used by one thread at a time."""
 
     def feed(self, stream: Any, data: bytes) -> None: ...
     def gap(self, stream: Any, count: int) -> None: ...
@@ -36,33 +35,33 @@ class Keeper(Protocol):
 
 
 class Output:
-    """Listens to the kernel's streams. Who prints only pays for a note; the rest is done on the background thread."""
+    """Captures the kernel's streams: `write` only queues the text, the background thread does the rest."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
         self._waiting: deque[tuple[Run, str, str | int]] = deque()
         self._size = 0
         self._keepers: dict[str, tuple[Run, Keeper]] = {}
-        self._places: dict[str, Path] = {}  # where each run that printed is recorded
+        self._places: dict[str, Path] = {}  # the folder of the data, by run id, when the run's output was queued
         self._working = threading.RLock()
         self._listens = False
 
     def listen(self, owner: Collector) -> None:
-        """Listen to the streams, from now on."""
+        """Wrap the `write` of stdout and stderr, and fetch the queue with each pulse of the background thread."""
         self._listens = True
         self.listen_again()
         if self.fetch not in owner.pulses:
             owner.pulses.append(self.fetch)
 
     def listen_again(self) -> None:
-        """At the start of a cell: IPython wraps `write` for the time of each cell, and then puts back what it found."""
+        """Wrap `write` at the start of a cell: IPython wraps it for each cell and restores the earlier one after."""
         for name in ("stdout", "stderr") if self._listens else ():
             stream = getattr(sys, name)
             if type(stream).__module__.startswith("ipykernel") and not isinstance(stream.write, _Listener):
                 stream.write = _Listener(self, name, stream.write)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop capturing: restore the original `write` of the streams."""
         self._listens = False
         for stream in (sys.stdout, sys.stderr):
             write = getattr(stream, "write", None)
@@ -71,11 +70,11 @@ class Output:
 
     @property
     def has_news(self) -> bool:
-        """Whether there is something to fetch, or a run that has ended since to be rid of."""
+        """Whether `fetch` has work to do: queued text, or the keeper of a run that may have ended."""
         return bool(self._waiting or self._keepers)
 
     def fetch(self) -> None:
-        """Hand what was printed to the runs; of those that have ended, all of it."""
+        """Record the queued text in its runs, in whole lines; in ended runs also the incomplete last line."""
         with self._working:
             while self._waiting:
                 run, stream, text = self._waiting.popleft()
@@ -95,14 +94,14 @@ class Output:
                     del self._keepers[run.id], self._places[run.id]
 
     def finish(self) -> None:
-        """The kernel ends: hand over everything."""
+        """Record all queued text, including incomplete last lines, at the end of the kernel."""
         self.fetch()
         with self._working:
             while self._keepers:
                 self._keepers.popitem()[1][1].finish()
 
     def note(self, name: str, text: str) -> None:
-        """Remember that `text` was written to the stream `name`."""
+        """Queue `text`, written to the stream `name`, for the active run; beyond `MOST_WAITING` only its length."""
         run = active_run()
         if run is None or is_paused() or isinstance(run, NullRun) or os.getpid() != self._process or not text:
             return
@@ -116,7 +115,7 @@ class Output:
     def _keeper(self, run: Run) -> Keeper | None:
         if run.id not in self._keepers:
             place = self._places[run.id]
-            if run.collector.place.path != place:  # what is recorded now goes elsewhere
+            if run.collector.place.path != place:  # the journal is in another folder now, without this run
                 return None
 
             def emit(stream: Any, text: str) -> None:
@@ -132,7 +131,7 @@ class Output:
 
 
 class _Listener:
-    """The `write` of a stream, which tells what was written. Of several around one another the outermost tells."""
+    """Wrapper of a stream's `write` that passes the text to `Output.note`, unless called by another wrapper."""
 
     def __init__(self, output: Output, name: str, write: Callable[..., Any]) -> None:
         self._output = output

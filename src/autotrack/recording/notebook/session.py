@@ -1,13 +1,13 @@
-"""What autotrack does around the cells of the shell that this process serves, if it serves one.
+"""The session of an IPython shell in this process: hooks at the start and end of each cell.
 
-A run may be opened in one cell, written in the next and finished in a third: no end of a cell ends it. So:
+A run may be opened in one cell, logged to in the next and finished in a third: the end of a cell does not end it. So:
 
-- An exception or an interrupt of a cell is noted in the runs that stay open. If it was the cell that began the run,
-  or the last one before the kernel ends, that is how the run ended.
-- Running a cell anew makes what it opened before a thing of the past: a run that an earlier execution of the same
-  cell left open is finished before the cell opens the next one, which so does not become its child.
-- What cells print while a run is active is kept with it.
-- The code of all cells up to the one that began the run is kept with it, and again up to the one in which it ended.
+- An exception or interrupt of a cell is reported in the runs that stay open. If it was the cell that opened the run,
+  or the last one before the kernel exits, the run ends with the status of that exception.
+- When a cell is run again, a run that an earlier execution of the same cell left open is finished before the cell opens
+  the next one, which therefore does not become its child.
+- Text that cells print while a run is active is recorded as its console output.
+- The code of all cells up to the one that opened the run is stored with it, and again up to the one in which it ended.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LONGEST_MESSAGE = 200
 
 
 class Session:
-    """One shell: its cells, and the runs that were opened in them. Its callbacks never raise."""
+    """One IPython shell: its cells, and the runs that were opened in them. Its callbacks never raise an `Exception`."""
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
@@ -51,7 +51,7 @@ class Session:
             shell.events.register(event, callback)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Unregister the callbacks from the shell and stop capturing its output."""
         for event, callback in self._callbacks().items():
             self._shell.events.unregister(event, callback)
         self._output.close()
@@ -60,21 +60,21 @@ class Session:
         return {"pre_run_cell": self._on_start, "post_run_cell": self._on_end}
 
     def begun(self, run: Run) -> None:
-        """Note that `run` begins in the current cell, keep the code up to here, and listen to what is printed."""
+        """At the start of `run`: remember the current cell, store the code so far, and start capturing output."""
         if run.collector.settings.captures("console"):
             with guarded("listening to the output of cells"):
                 self._output.listen(run.collector)
         cell = self._cells.latest
         if cell is None:
             return
-        if run.kind in ("run", "job"):  # others end in their cell
+        if run.kind in ("run", "job"):  # runs of trainings and searches end in the cell that opened them
             self._begun_in[run.id] = cell
             self._places[run.id] = run.collector.place.path
         if run.collector.settings.captures("notebook"):
             self._keep(run, began=True)
 
     def make_way(self, owner: Collector) -> None:
-        """Finish what an earlier execution of the current cell has left open, for the cell is being run anew."""
+        """Finish the runs that an earlier execution of the current cell left open."""
         cell = self._cells.latest
         for run in reversed(open_runs(owner)):
             begun = self._begun_in.get(run.id)
@@ -84,13 +84,13 @@ class Session:
             self._finish(run)
 
     def end_what_failed(self) -> None:
-        """The kernel ends in peace: runs are finished, but for those whose first or whose last cell failed."""
+        """At a normal kernel exit: finish the runs whose first or last cell raised, with the exception's status."""
         for run in reversed(_open_runs()):
             if self._ending_of(run) is not None:
                 self._finish(run)
 
     def keep_the_rest(self) -> None:
-        """Keep, of the runs that are still open, the code that was run since they began, and what was printed."""
+        """Store the code that was executed since the start of each open run, and all queued output."""
         with guarded("the output of cells"):
             self._output.finish()
         for run in _open_runs():
@@ -139,7 +139,7 @@ class Session:
 
     def _keep_the_rest(self, run: Run, *, now: bool = False) -> None:
         begun, cell, owner = self._begun_in.get(run.id), self._cells.latest, run.collector
-        moved = owner.place.path != self._places.get(run.id)  # then what is recorded now goes elsewhere
+        moved = owner.place.path != self._places.get(run.id)  # then the journal is in another folder, without this run
         if begun is not None and begun is not cell and not moved and owner.settings.captures("notebook"):
             self._keep(run, began=False, now=now)
 
@@ -155,7 +155,7 @@ class Session:
 
 @dataclass(frozen=True)
 class _Ending:
-    """How a cell ended that raised: what that means for the runs which it leaves open, if nothing follows."""
+    """The exception of a cell, as the end of a run that stays open after it and is not continued."""
 
     status: FinalStatus
     failure: Failure | None
@@ -177,7 +177,7 @@ _sessions: dict[int, Session] = {}
 
 
 def session() -> Session | None:
-    """The session of the shell that runs in this process; None outside IPython, and in a forked child."""
+    """The session of this process's IPython shell, created on first use; None outside IPython and in a forked child."""
     shell = running_shell()
     if shell is None:
         return None
@@ -190,7 +190,7 @@ def session() -> Session | None:
 
 @on_reset
 def forget() -> None:
-    """Listen to no shell any more; the next run begins anew."""
+    """Close all sessions; the next run creates a new one."""
     while _sessions:
         _sessions.popitem()[1].close()
 

@@ -1,6 +1,6 @@
-"""The code of the cells, kept with a run: one script in which `# %% [3]` heads the cell of execution count 3.
+"""The code of the cells, stored with a run as one script in which `# %% [3]` starts the cell of execution count 3.
 
-A cell that is likely to hold a secret is withheld whole, and both the script and the capture report say so.
+A cell that is likely to contain a secret is withheld as a whole, and both the script and the capture report name it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WITHHELD = "# withheld: this cell is likely to hold a secret\n"
 
 @dataclass(frozen=True)
 class _Kept:
-    """A script in the place of the blobs: its number of cells, and the execution counts of those left out."""
+    """A script stored as a blob: SHA-256, size in bytes, and the execution counts of the withheld cells."""
 
     digest: str
     size: int
@@ -31,22 +31,22 @@ class _Kept:
 
 
 class Source:
-    """Keeps the script of the first cells of a session; the work for a cell is done once. Safe for any thread."""
+    """Stores the script of the first cells of a session; each cell is processed once. Thread-safe."""
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
-        self._lock = threading.RLock()  # a signal handler may come in between
+        self._lock = threading.RLock()  # reentrant, as a signal handler may interrupt a holder on the same thread
         self._parts: list[str] = []
         self._withheld: list[tuple[int, int]] = []  # the place in the session, and the execution count
         self._kept: dict[tuple[Path, int], _Kept] = {}
         self._told: set[tuple[str, int]] = set()
 
     def is_kept(self, run: Run, count: int) -> bool:
-        """Whether the script of the first `count` cells lies there already, so that keeping it costs nothing."""
+        """Whether the script of the first `count` cells is stored already, so that `keep` is cheap."""
         return (run.collector.place.blobs, count) in self._kept
 
     def keep(self, run: Run, count: int, *, began: bool) -> None:
-        """Keep the first `count` cells with `run`; if it `began` in the last of them, that one by itself as well."""
+        """Store the script of the first `count` cells with `run`; with `began` also the last cell on its own."""
         with self._lock:
             kept = self._script(run, count)
             cell = self._cells.first(count)[-1]

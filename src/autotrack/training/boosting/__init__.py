@@ -1,10 +1,10 @@
-"""What libraries of boosted trees have in common: a training is one call, its evaluations are by set and metric.
+"""Parts shared by integrations of boosted trees: a training is one call, evaluated by evaluation set and metric.
 
-| module | what it is |
+| module | purpose |
 |---|---|
-| `training` | the outermost call as a training; what is trained in it or in an estimator is not recorded again |
+| `training` | the outermost call as a training; trainings inside it or inside an estimator are not recorded again |
 | `names` | keys of metrics from the names of evaluation sets, parameters from the arguments of a call |
-| `keeping` | the model in the library's own format, and what it goes by |
+| `keeping` | the model in the library's own format, and its feature importances |
 """
 
 from autotrack.training.boosting.keeping import keep_importances, keep_model

@@ -1,4 +1,4 @@
-"""The model in its library's own format, which loads without running code, and the features that it goes by."""
+"""Recording of a boosted model in its library's own format, which loads without running code, and its importances."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST_FEATURES = 1_000
 
 
 def keep_model(boosting: Boosting, flavor: str, model: Any, inputs: Mapping[str, Any] | None) -> None:
-    """Keep the model, if models are wanted; `inputs` describes what it takes, where the data itself was not seen."""
+    """Save and record the model, if `log_models` is on; `inputs` is the input schema if the data was not observed."""
     training = boosting.training
     if not boosting.options.log_models or not boosting.is_detailed or training.is_silent:
         return
@@ -28,7 +28,7 @@ def keep_model(boosting: Boosting, flavor: str, model: Any, inputs: Mapping[str,
 
 
 def keep_importances(boosting: Boosting, features: Sequence[str], columns: Mapping[str, Sequence[float]]) -> None:
-    """Keep the table of features, the most important by the first of `columns` first; of many, the first ones."""
+    """Record feature importances as a table, sorted by the first of `columns`; the first `MOST_FEATURES` features."""
     if not features or not columns or not boosting.is_detailed:
         return
     first = next(iter(columns.values()))

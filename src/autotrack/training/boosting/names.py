@@ -1,4 +1,4 @@
-"""Under which names evaluations and parameters are recorded."""
+"""Names of recorded metrics and parameters of boosted trees."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TEST = re.compile(r"d?test")
 
 
 def role_of(name: str, *, is_training: bool = False) -> Role:
-    """What an evaluation set is for, told by whether it is the training data itself, else by its name."""
+    """The role of an evaluation set: "train" if it is the training data itself, else by its name."""
     word = name.lower()
     if is_training or _TRAIN.fullmatch(word):
         return "train"
@@ -24,9 +24,10 @@ def role_of(name: str, *, is_training: bool = False) -> Role:
 
 
 def prefixes(sets: Iterable[tuple[str, bool]]) -> dict[str, str]:
-    """The first part of the keys of each set's metrics, by its name; the sets come with whether they are trained on.
+    """The prefix of the metric keys of each evaluation set, by the set's name.
 
-    It is the role where the name tells one, else the name itself; sets of one role are told apart by their names.
+    `sets` are pairs of name and whether the set is the training data. The prefix is the set's role, or its name if no
+    role is recognised; if several sets have one role, the name is appended (`val/<name>`).
     """
     found: dict[str, str] = {}
     for name, is_training in sets:
@@ -39,9 +40,9 @@ def prefixes(sets: Iterable[tuple[str, bool]]) -> dict[str, str]:
 def call_params(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], leave_out: Iterable[str]
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """All arguments of a call by name; those that are parameters and differ from their default, and those that don't.
+    """All arguments of a call by name; then its parameters that differ from their defaults, and those that do not.
 
-    `leave_out` are the names of arguments that are no parameters; callbacks are, by their names and settings.
+    `leave_out` are the names of arguments that are not parameters. Callbacks are recorded by names and settings.
     """
     signature = inspect.signature(function)
     bound = signature.bind(*args, **kwargs)
@@ -68,9 +69,9 @@ def name_of(callback: Any) -> str:
 
 
 def _settings(callbacks: Any) -> dict[str, dict[str, Any]]:
-    """The callbacks by name, each with its public attributes of plain types: before a training, its settings."""
+    """The callbacks by name, each with its public plain attributes, which before a training are its settings."""
     found: dict[str, dict[str, Any]] = {}
-    for one in callbacks if isinstance(callbacks, (list, tuple)) else ():  # an iterator is for the library
+    for one in callbacks if isinstance(callbacks, (list, tuple)) else ():  # an iterator is left for the library
         name = name_of(one)
         found[name if name not in found else f"{name}-{len(found) + 1}"] = {
             key: value

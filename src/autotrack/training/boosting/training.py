@@ -1,4 +1,4 @@
-"""The outermost call that trains, as a training: begun just before it, told of each evaluation, ended just after."""
+"""Recording the outermost training call of a boosting library: its start, each evaluation, its result or exception."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from autotrack.values import plain
 
 DETAILED_TRAININGS = 100
 
-outer_fits: list[Callable[[], bool]] = []  # each says whether this thread is in a fit that records what is in it
+outer_fits: list[Callable[[], bool]] = []  # each returns whether this thread is inside a fit that records inner ones
 
 _under_way: dict[int, list[Boosting | None]] = {}
 
 
 class Boosting:
-    """One outermost training, as it goes on. `options` are those of an integration.
+    """One outermost training call in progress. `options` are the options of the integration.
 
-    `step` is the last iteration that was evaluated, `stopped_by` the callback that ended it early, if one did,
-    `interrupted` whether somebody did, whatever the library makes of that; `end` is what else there is to say of how it
-    ended; `inputs` and `first_rows` are those of the data, where it could be seen. Integrations add what they need to
-    follow their library.
+    `step` is the last evaluated iteration, `stopped_by` the name of the callback that stopped the training early ("" if
+    none), `interrupted` whether it was interrupted, whatever exception the library then raises; `end` holds the params
+    `end.*`; `inputs` (a schema) and `first_rows` describe the data, if it was observed. Integrations add state of their
+    own in subclasses.
     """
 
     def __init__(self, framework: str, name: str, options: Any) -> None:
@@ -55,7 +55,10 @@ class Boosting:
         self._begun = time.perf_counter()
 
     def log_params(self, chosen: Mapping[str, Any], default: Mapping[str, Any], call: str) -> None:
-        """Record parameters; of `chosen`, those under `params` have the plain names, the call's give way to them."""
+        """Record parameters: those inside the argument `params` under their own names, other arguments of the call too.
+
+        An argument of the call that has the same name as one of `params` is recorded as `<call>.<name>`.
+        """
         given = chosen.get("params")
         own = {str(key): value for key, value in _pairs(given)}
         with guarded("parameters of a training"):
@@ -66,17 +69,17 @@ class Boosting:
             )
 
     def evaluates(self, sets: list[tuple[str, bool]]) -> None:
-        """The evaluation sets: their names, and whether each is the data that is trained on."""
+        """Set the evaluation sets: pairs of name and whether the set is the training data."""
         self._prefixes = prefixes(sets)
 
     def name_set(self, name: str, prefix: str) -> None:
-        """Say what an evaluation set is, whatever it is called."""
+        """Set the prefix of the metric keys of the evaluation set `name`."""
         self._prefixes[name] = prefix
 
     def log_data(
         self, name: str, meta: Mapping[str, Any], *, digest: str = "", source: str = "", is_training: bool = False
     ) -> None:
-        """Record data by its shape and names."""
+        """Record a dataset, described by `meta`, if `log_datasets` is on and details are recorded."""
         if self.options.log_datasets and self.is_detailed:
             self.training.emit(
                 Dataset(
@@ -86,7 +89,7 @@ class Boosting:
             )  # fmt: skip
 
     def takes(self, data: Any) -> None:
-        """Remember what the data looks like that the model takes, an array or a frame, and its first rows."""
+        """Keep the schema and first rows of the model's input `data` (an array or a frame) for saving the model."""
         if not self.options.log_models or not self.is_detailed or self.training.is_silent:
             return
         from autotrack.models.signature import ROWS, rows_of, schema_of
@@ -96,11 +99,14 @@ class Boosting:
         self.first_rows = head.copy() if hasattr(head, "copy") else head
 
     def key(self, data: str, metric: str) -> str:
-        """The key of a metric of one evaluation set."""
+        """The metric key of `metric` on the evaluation set `data`, such as `val/logloss`."""
         return f"{self._prefixes.get(data) or next(iter(prefixes([(data, False)]).values()))}/{metric}"
 
     def log(self, values: Mapping[str, float], step: int) -> None:
-        """Record what was evaluated after iteration `step`; what was recorded of it before is not recorded again."""
+        """Record the evaluation after iteration `step`; keys that were already recorded at this step are skipped.
+
+        With the option `log_every` only every so many iterations are recorded, and the last one.
+        """
         if step != self.step:
             self.step = step
             self._seen.clear()
@@ -113,12 +119,12 @@ class Boosting:
             self.training.log(fresh, step)
 
     def best(self, step: int, key: str, score: float) -> None:
-        """Record the best iteration, as the step of the metrics, and the score that it is the best by."""
+        """Record the best iteration (`step`), the metric `key` by which it is the best, and its score."""
         self.end.update(best_iteration=step, best_metric=key)
         self.training.log({"best_score": score}, step)
 
     def finished(self, record: Callable[[], None]) -> None:
-        """Record, by `record`, what came of it, then that it has ended."""
+        """Record the results by calling `record`, the duration and `end.*`, then finish the training."""
         duration = time.perf_counter() - self._begun
         try:
             with guarded("the results of a training"):
@@ -133,7 +139,7 @@ class Boosting:
             self.training.finish()
 
     def failed(self, error: BaseException) -> None:
-        """Record the exception that is on its way to the user; one that prunes a trial is no failure."""
+        """Finish the training with the exception that the call raised; optuna's `TrialPruned` counts as finished."""
         with guarded("the duration of a training"):
             if self._pending:
                 self.training.log(self._pending, self.step)
@@ -151,7 +157,10 @@ BoostingT = TypeVar("BoostingT", bound=Boosting)
 
 
 class Watch(Generic[BoostingT]):
-    """Waits for the end of the call that was begun last in this thread; `record` is told what it returned."""
+    """The watch of the innermost training call of this thread: ends the training when the call returns or raises.
+
+    `record` is called with the training and the result of the call. Without `boosting` nothing is recorded.
+    """
 
     def __init__(self, boosting: BoostingT | None, record: Callable[[BoostingT, Any], None] | None = None) -> None:
         self._boosting = boosting
@@ -170,7 +179,7 @@ class Watch(Generic[BoostingT]):
 
 
 def begin(kind: type[BoostingT], framework: str, name: str, options: Any) -> BoostingT | None:
-    """Begin a training of this thread; None if it is not to be recorded, as it is part of one that is."""
+    """Begin a training on this thread; None if recording is off or the call is inside another recorded training."""
     if _under_way.get(threading.get_ident()) or not recording_allowed() or training_in_charge() is not None:
         return None
     if any(is_inside() for is_inside in outer_fits):
@@ -181,13 +190,13 @@ def begin(kind: type[BoostingT], framework: str, name: str, options: Any) -> Boo
 
 
 def step_aside() -> Watch[Any]:
-    """What a call gets that is not recorded: until its end, nothing in it is taken for the training around it."""
+    """The watch of a call that is not recorded; until it ends, `present` returns None for calls inside it."""
     _push(None)
     return Watch(None)
 
 
 def present(kind: type[BoostingT]) -> BoostingT | None:
-    """The training of this kind that this thread is in; None if there is none, or one in it that is not recorded."""
+    """The innermost training call of this thread, if it is recorded and of this kind; else None."""
     if not _under_way:
         return None
     held = _under_way.get(threading.get_ident())
@@ -214,7 +223,7 @@ def _pairs(params: Any) -> list[tuple[Any, Any]]:
     found: dict[Any, list[Any]] = {}
     for key, value in (
         params if isinstance(params, (list, tuple)) else ()
-    ):  # a list of pairs, in which a name may come again
+    ):  # a list of pairs, in which a name may be repeated
         found.setdefault(key, []).append(value)
     return [(key, values[0] if len(values) == 1 else values) for key, values in found.items()]
 

@@ -1,7 +1,7 @@
-"""What a torch `DataLoader` or a dataset is, without taking anything out of it.
+"""Descriptions of torch data loaders and datasets, without reading items from them.
 
-No iterator is made, no item is asked for. A fingerprint is given where the data lies open in memory (a
-`TensorDataset`, an array) or the library keeps one (Hugging Face datasets).
+No iterator is created and no item is requested. A fingerprint is computed if the data is accessible in memory (a
+`TensorDataset`, an array) or taken from the library if it has one (Hugging Face datasets).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_NAMES = 100
 _DEPTH = 6
 MOST_INDICES = 10_000
 _UNREADABLE = (TypeError, ValueError, RuntimeError, NotImplementedError, AttributeError)  # sparse, quantised, nested
-_HELD_IN = ("data", "targets", "labels", "imgs", "samples")  # where torchvision's and people's own datasets keep it
+_HELD_IN = ("data", "targets", "labels", "imgs", "samples")  # attributes of torchvision's and custom datasets
 
 
 def record(training: Recorder, loader: Any, role: Role, name: str | None = None) -> None:
@@ -51,10 +51,10 @@ def record(training: Recorder, loader: Any, role: Role, name: str | None = None)
 
 
 def describe_loader(loader: Any) -> tuple[str, dict[str, Any]]:
-    """The fingerprint (empty if there is none for nothing) and the facts of a data loader, a dataset or arrays.
+    """The fingerprint (empty if none can be had without reading items) and the facts of a data loader or dataset.
 
-    Facts of a loader: `batch_size`, `batches`, `shuffle`, `sampler`, `workers`, `drop_last`, `pin_memory`; of its
-    dataset: `dataset` (the class), `rows`, and what its kind tells, such as `columns`, `shape`, `dtype`, `names`.
+    Facts of a loader: `batch_size`, `batches`, `shuffle`, `sampler`, `workers`, `drop_last`, `pin_memory`,
+    `prefetch_factor`; of its dataset: `dataset` (the class), `rows`, and by kind `columns`, `shape`, `dtype`, `names`.
     """
     if not _is_loader(loader):
         return describe_dataset(loader)
@@ -77,7 +77,7 @@ def describe_loader(loader: Any) -> tuple[str, dict[str, Any]]:
         shuffle = _shuffles(sampler)
         if shuffle is not None:
             facts["shuffle"] = shuffle
-    if not _is_iterable_only(dataset):  # a loader of an endless one counts how often it is asked, and then warns
+    if not _is_iterable_only(dataset):  # after `len` of one, torch warns if it yields more batches
         length = _length(loader)
         if length is not None:
             facts["batches"] = length
@@ -85,7 +85,7 @@ def describe_loader(loader: Any) -> tuple[str, dict[str, Any]]:
 
 
 def describe_dataset(dataset: Any) -> tuple[str, dict[str, Any]]:
-    """The fingerprint and the facts of a dataset or of arrays."""
+    """The fingerprint (may be empty) and the facts of a dataset or of arrays."""
     return _dataset(dataset, 0)
 
 
@@ -102,7 +102,7 @@ def _dataset(dataset: Any, depth: int) -> tuple[str, dict[str, Any]]:
         facts["rows"] = length
     if depth >= _DEPTH:
         return "", facts
-    held = getattr(dataset, "__dict__", {})  # a property of the user's may load the data
+    held = getattr(dataset, "__dict__", {})  # not `getattr`: a property of the user's class may load the data
     if isinstance(held.get("tensors"), (list, tuple)):
         return _parts(dict(enumerate(held["tensors"][:MOST_PARTS])), facts)
     if "indices" in held and "dataset" in held:
@@ -155,13 +155,13 @@ def _array(value: Any, facts: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     with suppress(*_UNREADABLE):
         digest, about = describe(value)
     if not digest and hasattr(value, "element_size"):
-        with suppress(*_UNREADABLE):  # NumPy knows no bfloat16, but its bytes
+        with suppress(*_UNREADABLE):  # NumPy has no bfloat16, so its bytes are used
             digest, _ = describe(value.detach().view(sys.modules["torch"].uint8))
     return digest, {**about, **facts}
 
 
 def _together(digests: list[str]) -> str:
-    """One digest of several; none if any of them is missing."""
+    """One digest of several digests; empty if any of them is empty or there is none."""
     return hashlib.sha256(" ".join(digests).encode()).hexdigest() if digests and all(digests) else ""
 
 
@@ -195,7 +195,7 @@ def _shuffles(sampler: Any) -> bool | None:
 
 
 def _length(sized: Any) -> int | None:
-    with suppress(Exception):  # somebody else's `__len__` may do anything
+    with suppress(Exception):  # a user-defined `__len__` may raise anything
         return len(sized)
     return None
 

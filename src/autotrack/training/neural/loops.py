@@ -1,8 +1,7 @@
-"""Training loops that people write themselves in PyTorch: seen by the steps of their optimizers.
+"""Recording of hand-written PyTorch training loops, observed through the steps of their optimizers.
 
-One hook of torch's own is called after each step of any optimizer, as long as somebody listens: a model that is
-watched, or autolog. It decides nothing about the loop and changes nothing in it. A step at which nothing is to be
-recorded costs about a microsecond.
+A global hook of torch is called after each step of any optimizer. It is registered while there is a listener: a watched
+model, or autolog. It changes nothing in the loop. A step at which nothing is recorded costs about a microsecond.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from autotrack.training.ownership import training_in_charge
 if TYPE_CHECKING:
     from autotrack.recording.run import Run
 
-EVERY = 10
-RATES_EVERY = 5.0  # seconds between two looks at the pace
-LATER = 100
+EVERY = 10  # steps between two records of the learning rates
+RATES_EVERY = 5.0  # seconds between two records of the throughput
+LATER = 100  # steps after which an optimizer that belongs to no loop is checked again
 MOST = 20  # optimizers, and schedulers, that are recorded
-PATIENCE = 3  # looks of another optimizer during which the one that counts the steps may stand still
+PATIENCE = 3  # checks of another optimizer without a step of the leading one, after which the other one leads
 NEVER = sys.maxsize
 _OURS = ("train/learning_rate", "train/steps_per_second", "system/", "gradients/", "weights/")
 _DRIVERS = ("lightning.pytorch.", "pytorch_lightning.", "transformers.trainer", "keras.src.")
@@ -35,7 +34,7 @@ _MOST_FRAMES = 60
 
 
 class _Known:
-    """What is remembered of an optimizer: how often it has stepped, and at which step to look again."""
+    """State of an observed optimizer: its number of `steps`, and the step at which it is `due` to be checked again."""
 
     __slots__ = ("due", "foreign", "lead_at", "loop", "patience", "steps", "watched")
 
@@ -43,14 +42,14 @@ class _Known:
         self.steps = 0
         self.due = 0
         self.loop: Loop | None = None
-        self.watched: list[Watching] | None = None  # not yet found out
-        self.foreign: bool | None = None
-        self.lead_at = -1  # how far the optimizer that counts the loop's steps was at the last look
+        self.watched: list[Watching] | None = None  # None: not yet determined
+        self.foreign: bool | None = None  # whether a framework with an integration of its own drives the optimizer
+        self.lead_at = -1  # the number of steps of the loop's leading optimizer at the last check
         self.patience = PATIENCE
 
 
 class _Count:
-    """The steps of a loop, as counted by the optimizer that leads it: the first one, as long as it moves."""
+    """Counts the steps of a loop by its leading optimizer: the first one, or another once that stops stepping."""
 
     def __init__(self) -> None:
         self._lead: _Known | None = None
@@ -60,11 +59,11 @@ class _Count:
 
     @property
     def done(self) -> int:
-        """How many steps there have been."""
+        """The number of steps so far."""
         return self._before + self._lead.steps - self._start if self._lead is not None else 0
 
     def number(self, optimizer: Any, known: _Known) -> int | None:
-        """The number of the step that was just made, from 0; None if another optimizer counts them."""
+        """The number of the step that `optimizer` has just done, from 0; None if another optimizer leads."""
         if known is not self._lead:
             if self._is_moving(known):
                 return None
@@ -73,7 +72,7 @@ class _Count:
         return self.done - 1
 
     def _is_moving(self, other: _Known) -> bool:
-        """Whether the leader is there, and has stepped between the last looks of another one."""
+        """Whether the leading optimizer exists and has stepped during the last checks of the optimizer `other`."""
         if self._lead is None or self._optimizer is None or self._optimizer() is None:
             return False
         other.patience = other.patience - 1 if other.lead_at == self._lead.steps else PATIENCE
@@ -86,7 +85,7 @@ class Loop:
 
     def __init__(self, run: Run, every: int = EVERY) -> None:
         self.every = max(1, every)
-        self.checkpoints: dict[str, Any] = {}  # of the files that it saves, by their series
+        self.checkpoints: dict[str, Any] = {}  # `Checkpoints` of the files that the loop saves, by series
         self.stopwatch = Stopwatch()
         self._run = weakref.ref(run)
         self._optimizers: list[weakref.ref[Any]] = []
@@ -100,7 +99,7 @@ class Loop:
 
     @property
     def run(self) -> Run | None:
-        """The run; None if it is gone."""
+        """The run of the loop; None if it has been garbage-collected."""
         return self._run()
 
     @property
@@ -109,11 +108,11 @@ class Loop:
         return self._count.done - 1 if self._count.done else None
 
     def take(self, optimizer: Any) -> None:
-        """Record an optimizer that is new in this loop; from the second one on they are numbered."""
+        """Record an optimizer unless it is known in this loop; from the second one on, optimizers are numbered."""
         self._take(optimizer, self._optimizers, optimizers.record_optimizers)
 
     def take_scheduler(self, scheduler: Any) -> None:
-        """Record a scheduler that is new in this loop; from the second one on they are numbered."""
+        """Record a scheduler unless it is known in this loop; from the second one on, schedulers are numbered."""
         self._take(scheduler, self._schedulers, optimizers.record_schedulers)
 
     def _take(self, new: Any, known: list[weakref.ref[Any]], record: Callable[..., None]) -> None:
@@ -130,7 +129,7 @@ class Loop:
             run.report("capture", f"only the first {MOST} {record.__name__.removeprefix('record_')} are recorded")
 
     def stepped(self, optimizer: Any, known: _Known) -> None:
-        """Record the learning rates after a step if they have changed, and the pace now and then."""
+        """After a step: record the learning rates if they changed, and the throughput every `RATES_EVERY` seconds."""
         step = self._count.number(optimizer, known)
         if step is not None:
             self._record(step)
@@ -150,7 +149,7 @@ class Loop:
             run.log(row, step)
 
     def conclude(self) -> None:
-        """Say how the loop was captured, and whether it logged any metric of its own. Only once."""
+        """Report at the end of the run how the loop was captured, and whether it logged no metric; only once."""
         run, steps = self.run, self._count.done
         if run is None or self._concluded or os.getpid() != self._process:
             return
@@ -167,7 +166,7 @@ class Loop:
 
 
 class Watching:
-    """A model that is being watched; `remove` ends that. What has been recorded stays."""
+    """A watched model, until `remove` is called. See `Run.watch`."""
 
     def __init__(self, loop: Loop | None, module: Any, watcher: Watcher | None, chosen: list[Any]) -> None:
         self._loop = loop
@@ -177,7 +176,7 @@ class Watching:
         self._first: int | None = None
 
     def remove(self) -> None:
-        """Watch no more. May be called more than once."""
+        """Stop watching the model; what was recorded is kept. May be called more than once."""
         if self in _watching:
             _watching.remove(self)
             unlisten(self)
@@ -190,7 +189,7 @@ class Watching:
         self.remove()
 
     def concerns(self, optimizer: Any) -> bool:
-        """Whether the optimizer is one that was named, or without names, one that trains a part of the model."""
+        """Whether the optimizer was passed to `watch` or, if none was, has parameters of the model."""
         if self._chosen:
             return any(one() is optimizer for one in self._chosen)
         module = self._module()
@@ -200,7 +199,7 @@ class Watching:
         return any(id(parameter) in trained for parameter in module.parameters())
 
     def look(self, optimizer: Any, step: int) -> int:
-        """Record what there is to see after step number `step` of the optimizer; returns at which to look again."""
+        """Record norms and histograms if they are due at step `step` of the optimizer; returns the next step due."""
         if self._watcher is None or not self._watcher.every or self._module() is None:
             return NEVER
         if self._chosen and self._chosen[0]() is not optimizer:
@@ -219,7 +218,7 @@ _finders: list[Callable[[], Loop | None]] = []
 
 
 def watch(run: Run, module: Any, optimizer: Any, every: int | None) -> Watching:
-    """Record a model and its optimizers in `run`, and its norms at every so many steps; `Run.watch` explains it."""
+    """Record a model and its optimizers in `run`, and its norms every `every` steps. See `Run.watch`."""
     if run.is_silent:
         return Watching(None, module, None, [])
     with guarded("recording the model"):
@@ -241,24 +240,27 @@ def watch(run: Run, module: Any, optimizer: Any, every: int | None) -> Watching:
 
 
 def loop_of(run: Run, every: int = EVERY) -> Loop:
-    """The loop of a run, which concludes when the run ends or else with the process."""
+    """The loop of a run, created on first use; it concludes when the run ends, or for another process's run at exit."""
     loop: Loop | None = run.loop
     if loop is None:
         loop = run.loop = Loop(run, every)
         run.last_words.append(loop.conclude)
-        if not run.is_open:  # a run that another process ends
+        if not run.is_open:  # the run is finished by another process
             atexit.register(loop.conclude)
     return loop
 
 
 def known_loop(optimizer: Any) -> Loop | None:
-    """The loop that an optimizer was seen stepping in."""
+    """The loop in which an optimizer was last observed; None if it was never observed in one."""
     known = _known.get(optimizers.unwrapped(optimizer))
     return None if known is None else known.loop
 
 
 def listen(listener: object, finder: Callable[[], Loop | None] | None = None) -> None:
-    """Hear of all optimizer steps from now on; `finder` gives the loop of one that nobody has asked to watch."""
+    """Register `listener` and install the hook on optimizer steps.
+
+    `finder` returns the loop of optimizers whose model is not watched, or None.
+    """
     _listeners.append(listener)
     if finder is not None:
         _finders[:] = [finder]
@@ -276,7 +278,7 @@ def _look_again() -> None:
 
 
 def unlisten(listener: object) -> None:
-    """Hear of none any more, unless others listen: then the hook is gone."""
+    """Unregister `listener`; the last one removes the hook on optimizer steps."""
     if listener in _listeners:
         _listeners.remove(listener)
     if not _listeners:
@@ -286,7 +288,7 @@ def unlisten(listener: object) -> None:
 
 
 def forget_finder() -> None:
-    """Only what is watched is recorded from now on."""
+    """Remove the finder, so that only optimizers of watched models are recorded."""
     _finders.clear()
 
 
@@ -294,7 +296,7 @@ def _hook() -> Callable[[Any, Any, Any], None]:
     import torch
 
     known_optimizers = _known
-    # what torch.compile folds away, so that a compiled step stays in one piece
+    # torch.compile evaluates this to a constant, so that it does not break the graph of a compiled step
     is_compiling = getattr(torch.compiler, "is_compiling", lambda: False)
 
     def stepped(optimizer: Any, _args: Any, _kwargs: Any) -> None:
@@ -304,7 +306,7 @@ def _hook() -> Callable[[Any, Any, Any], None]:
             known = known_optimizers.get(optimizer)
             if known is None:
                 known = known_optimizers[optimizer] = _Known()
-        except TypeError:  # one that cannot be a key
+        except TypeError:  # the optimizer is not hashable or not weakly referable
             return
         step = known.steps
         known.steps = step + 1
@@ -334,18 +336,18 @@ def _look(optimizer: Any, known: _Known, step: int) -> None:
 
 
 def _found(known: _Known, step: int) -> Loop | None:
-    """The loop of an optimizer that nobody asked to watch; None where there is no run or a framework drives it."""
+    """The loop of an optimizer whose model is not watched; None if there is no run or a framework drives it."""
     if known.foreign is None and _finders and training_in_charge() is None:
         known.foreign = _is_driven()
     if known.foreign or not _finders or training_in_charge() is not None:
         known.due = step + LATER
         return None
-    known.due = step + 1  # a run may open at any moment
+    known.due = step + 1  # check again at the next step, as a run may be opened at any time
     return _finders[0]()
 
 
 def _is_driven() -> bool:
-    """Whether a framework that has its own integration is what calls the optimizer, on whether or not that is on."""
+    """Whether a framework with an integration of its own calls the optimizer, even if that integration is off."""
     frame: Any = sys._getframe(1)
     for _ in range(_MOST_FRAMES):
         if frame is None:
@@ -357,13 +359,13 @@ def _is_driven() -> bool:
 
 
 def _has_metrics(run: Run) -> bool:
-    """Whether anybody in this process has logged a metric to the run that is neither ours nor the system's."""
+    """Whether the program has logged a metric of its own to the run in this process."""
     handles = run.collector.handles(run.id)
     return any(not key.startswith(_OURS) for handle in handles for key in handle.latest_metrics())
 
 
 def _differ(rates: dict[str, Any], before: dict[str, Any]) -> bool:
-    """Whether rates have changed; of those that lie on a device nobody asks."""
+    """Whether rates have changed; tensors count as changed, since comparing them would wait for their device."""
     if rates.keys() != before.keys():
         return True
     for key, rate in rates.items():

@@ -1,4 +1,4 @@
-"""What a torch module consists of: class, layers, totals. Nothing is run, nothing is materialised."""
+"""Description of a torch module: class, layers, totals. The module is not called and no parameter is materialised."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _WRAPPERS = {
 
 @dataclass
 class ModuleFacts:
-    """A module: `totals` go to params under `model.*`, `layers` are the columns of a table, one row per layer."""
+    """Facts of a module: `totals` are params under `model.*`, `layers` the columns of a table with a row per layer.
+
+    `left_out` is the number of layers that are missing in the table.
+    """
 
     totals: dict[str, Any] = field(default_factory=dict)
     layers: dict[str, list[Any]] = field(default_factory=dict)
@@ -47,8 +50,8 @@ def describe_module(module: Any, *, most_layers: int = MOST_LAYERS) -> ModuleFac
     Totals: `class` and `module`, `parameters`, `trainable_parameters` and `bytes` (parameters and buffers), shared
     parameters counted once; `buffers` (values), `dtype` and `device` of the parameters, `wrapped_in` (`torch.compile`,
     DDP, FSDP), `not_yet_made` (lazy parameters). Columns of the table: `name`, `type`, `depth`, `shapes` of the layer's
-    own parameters, `parameters` and `trainable`. A model of more layers than `most_layers` is shown less deep: a row
-    then holds all that lies below it.
+    own parameters, `parameters` and `trainable`. For a model of more layers than `most_layers` the table ends at a
+    smaller depth, whose rows include the parameters of all layers below.
     """
     inner, wrappers = unwrapped(module)
     facts = ModuleFacts(_totals(inner))
@@ -65,7 +68,7 @@ def describe_module(module: Any, *, most_layers: int = MOST_LAYERS) -> ModuleFac
         whole = depth == deepest
         own = dict(part.named_parameters(recurse=whole))
         if not own and any(True for _ in part.children()) and not whole:
-            continue  # it only holds the layers that follow
+            continue  # a container without parameters of its own; its layers follow
         fresh = [parameter for parameter in own.values() if id(parameter) not in counted]
         counted.update(map(id, fresh))
         trainable = sum(number_of_values(parameter) for parameter in fresh if parameter.requires_grad)
@@ -79,7 +82,7 @@ def describe_module(module: Any, *, most_layers: int = MOST_LAYERS) -> ModuleFac
 
 
 def _totals(module: Any) -> dict[str, Any]:
-    parameters = list(module.parameters())  # each once, however often it is shared
+    parameters = list(module.parameters())  # shared parameters once
     buffers = list(module.buffers())
     totals: dict[str, Any] = {
         "class": type(module).__qualname__,
@@ -99,7 +102,7 @@ def _totals(module: Any) -> dict[str, Any]:
 
 
 def unwrapped(module: Any) -> tuple[Any, list[str]]:
-    """The module inside what `torch.compile`, DDP, FSDP or DeepSpeed made of it, and the classes of these wrappers."""
+    """The module inside wrappers (`torch.compile`, DDP, FSDP, DeepSpeed), and the class names of the wrappers."""
     wrappers: list[str] = []
     for _ in range(len(_WRAPPERS)):
         kind = type(module).__name__
@@ -116,7 +119,7 @@ def _depth(name: str) -> int:
 
 
 def _depth_that_fits(depths: list[int], most: int) -> int:
-    """The deepest level down to which there are at most `most` modules; at least the first."""
+    """The largest depth up to which there are at most `most` modules; at least 1, unless there are no submodules."""
     deepest = max(depths, default=0)
     while deepest > 1 and sum(depth <= deepest for depth in depths) > most:
         deepest -= 1

@@ -1,6 +1,7 @@
-"""Torch optimizers and learning-rate schedulers as plain values, by what was asked of them.
+"""Torch optimizers and learning-rate schedulers as plain values: the settings they were created with.
 
-Anything with `param_groups` and `defaults` counts, and wrappers around it (Lightning's, accelerate's, DeepSpeed's).
+Any object with `param_groups` and `defaults` is an optimizer, also inside wrappers (Lightning's, accelerate's,
+DeepSpeed's).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _ABSENT = object()
 
 @dataclass
 class Facts:
-    """What is known of an optimizer or scheduler: nested plain values, apart by whether the user set them."""
+    """Settings of an optimizer or scheduler as nested plain values: those `chosen` by the user, and defaults."""
 
     chosen: dict[str, Any] = field(default_factory=dict)
     default: dict[str, Any] = field(default_factory=dict)
@@ -42,13 +43,16 @@ class Facts:
 def record_optimizers(training: Recorder, optimizers: Any, *, first: int | None = None) -> None:
     """Record one optimizer as `optimizer.*`, several as `optimizer.0.*`, `optimizer.1.*`, …
 
-    With `first` also a single one is numbered, from there on.
+    With `first` the numbers start there, and a single one is numbered too.
     """
     _record(training, "optimizer", [describe_optimizer(one) for one in as_list(optimizers)], first)
 
 
 def record_schedulers(training: Recorder, schedulers: Any, *, first: int | None = None) -> None:
-    """Record one scheduler as `scheduler.*`, several as `scheduler.0.*`, `scheduler.1.*`, …; `first` as above."""
+    """Record one scheduler as `scheduler.*`, several as `scheduler.0.*`, `scheduler.1.*`, …
+
+    With `first` the numbers start there, and a single one is numbered too.
+    """
     _record(training, "scheduler", [describe_scheduler(one) for one in as_list(schedulers)], first)
 
 
@@ -62,10 +66,10 @@ def _record(training: Recorder, word: str, found: Sequence[Facts], first: int | 
 
 
 def describe_optimizer(optimizer: Any) -> Facts:
-    """Name, class, settings, and what groups after the first have differently, by the group's number.
+    """Name, class and settings of an optimizer, and the settings in which further groups differ, by group number.
 
-    A setting counts as set by the user if it differs from the default of the class's signature. The learning rate is
-    the one that was asked for, not what a scheduler has made of it meanwhile.
+    A setting counts as set by the user if it differs from the default in the class's signature. The learning rate is
+    the initial one, not the one that a scheduler has set since.
     """
     optimizer = unwrapped(optimizer)
     kind: Any = type(optimizer)
@@ -74,7 +78,7 @@ def describe_optimizer(optimizer: Any) -> Facts:
     facts = Facts({"name": kind.__name__, "class": _qualified(kind)})
     first = _settings_of(groups[0]) if groups else dict(getattr(optimizer, "defaults", {}))
     for key, value in first.items():
-        is_default = same(value, given[key]) if key in given else bool(given)  # what no argument sets is filled in
+        is_default = same(value, given[key]) if key in given else bool(given)  # no argument of that name: a default
         (facts.default if is_default else facts.chosen)[key] = plain_value(value)
     facts.default.update(_counts(groups[0]) if groups else {})
     if len(groups) > 1:
@@ -92,7 +96,7 @@ def describe_optimizer(optimizer: Any) -> Facts:
 def learning_rates(optimizers: Any) -> dict[str, Any]:
     """The present learning rate of each group: `train/learning_rate`, then `train/learning_rate.1`, ….
 
-    Groups are numbered through all optimizers, `MOST_GROUPS` at most. A rate that is a tensor is given as it is.
+    Groups are numbered across all optimizers, `MOST_GROUPS` at most. A rate that is a tensor is returned unchanged.
     """
     rates: dict[str, Any] = {}
     for optimizer in as_list(optimizers):
@@ -104,7 +108,7 @@ def learning_rates(optimizers: Any) -> dict[str, Any]:
 
 
 def describe_scheduler(scheduler: Any) -> Facts:
-    """Name, class and settings of a scheduler; schedulers inside it by number, functions by name, no addresses."""
+    """Name, class and settings of a scheduler; inner schedulers by number, functions by name, no memory addresses."""
     return _scheduler(unwrapped(scheduler, "scheduler"), 0)
 
 
@@ -134,7 +138,7 @@ def _scheduler(scheduler: Any, depth: int) -> Facts:
 
 
 def _setting(scheduler: Any, attributes: Mapping[str, Any], name: str) -> Any:
-    """The value under which a scheduler keeps the argument `name` of its signature."""
+    """The value of the argument `name` of a scheduler's signature, from its attributes or groups; else `_ABSENT`."""
     for key in (name, f"_{name}", f"{name}s", f"_{name}s"):
         if key in attributes and not inspect.ismethod(attributes[key]):
             value = attributes[key]
@@ -179,7 +183,7 @@ def _is_inner(found: Any, inner: str) -> bool:
 def plain_value(value: Any, *, only_plain: bool = False, depth: int = 0) -> Any:
     """A setting as plain values: functions by qualified name, objects by class and plain attributes.
 
-    With `only_plain` anything but numbers, texts and lists of them gives the marker that stands for nothing.
+    With `only_plain` the result is `_ABSENT` for anything but None, numbers, texts and lists of them.
     """
     if value is None or isinstance(value, (bool, int, float, str)):
         return plain(value)
@@ -239,8 +243,8 @@ def _counts(group: Mapping[str, Any]) -> dict[str, int]:
 
 
 def number_of_values(tensor: Any) -> int:
-    """How many values a parameter has, its shards on other ranks included; 0 for one that is not yet made."""
-    whole = getattr(tensor, "ds_numel", None)  # DeepSpeed's ZeRO 3 leaves an empty tensor behind
+    """The number of values of a parameter, including its shards on other ranks; 0 for a lazy one."""
+    whole = getattr(tensor, "ds_numel", None)  # DeepSpeed's ZeRO 3 replaces the parameter by an empty tensor
     if isinstance(whole, int):
         return whole
     if type(tensor).__name__.startswith("Uninitialized"):

@@ -1,4 +1,4 @@
-"""How fast a training goes, and how much of its time is ours."""
+"""Throughput of a training, and the time that autotrack itself takes on the training thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _now = time.perf_counter
 
 
 class Pace:
-    """Counts steps and tells the rates since it was last asked; one per training, on its thread."""
+    """Counts steps, samples and tokens, and returns their rates per second; one per training, on its thread."""
 
     __slots__ = ("_epoch", "_samples", "_since", "_steps", "_tokens")
 
@@ -24,15 +24,15 @@ class Pace:
         self._tokens = 0.0
 
     def step(self, samples: float = 0, tokens: float = 0, steps: int = 1) -> None:
-        """Note that `steps` steps have been done, with so many samples and tokens, where these are known."""
+        """Count `steps` finished steps, with their samples and tokens if known."""
         self._steps += steps
         self._samples += samples
         self._tokens += tokens
 
     def rates(self) -> dict[str, float]:
-        """`train/steps_per_second`, and those of samples and tokens if they are known, since the last call.
+        """`train/steps_per_second`, and the rates of samples and tokens if known, since the last call or `restart`.
 
-        Nothing if no step has been done since.
+        Empty if no step was counted since.
         """
         now = _now()
         seconds = now - self._since
@@ -48,29 +48,29 @@ class Pace:
 
     @property
     def seconds(self) -> float:
-        """How long it counts already."""
+        """Seconds since counting began, at creation, the last `restart` or the last call of `rates` with a result."""
         return _now() - self._since
 
     def restart(self) -> None:
-        """Count from now: what came before, such as a validation, is not training."""
+        """Reset the counters and the clock, for example after a validation, whose time is not training."""
         self._since = _now()
         self._steps = 0
         self._samples = self._tokens = 0.0
 
     def begin_epoch(self) -> None:
-        """An epoch begins now."""
+        """Start the clock of an epoch."""
         self._epoch = _now()
 
     def end_epoch(self) -> dict[str, float]:
-        """`train/epoch_time` in seconds since `begin_epoch`, or since the last epoch's end."""
+        """`train/epoch_time`: the seconds since `begin_epoch`, or since the end of the previous epoch."""
         begun, self._epoch = self._epoch, _now()
         return {"train/epoch_time": self._epoch - begun}
 
 
 class Stopwatch:
-    """The seconds that autotrack spends on the training thread: `with stopwatch:` around each hook.
+    """Measures the seconds that autotrack spends on the training thread: `with stopwatch:` around each hook.
 
-    Blocks may be nested; only the outermost counts. It belongs to one thread.
+    Blocks may be nested; only the outermost is counted. To be used by one thread.
     """
 
     __slots__ = ("_begun", "_depth", "calls", "seconds")
@@ -103,9 +103,9 @@ def report_capture(
     seen: dict[str, Any] | None = None,
     skipped: dict[str, Any] | None = None,
 ) -> None:
-    """Say at the end of a training how it was captured: the hooks that were active, what was seen and what was skipped.
+    """Add a line to the capture report at the end of a training: active hooks, counts of seen and skipped facts, time.
 
-    `seen` and `skipped` count facts by name (`{"steps": 120, "checkpoints": 3}`); what is 0 is not mentioned.
+    `seen` and `skipped` are counts by name (`{"steps": 120, "checkpoints": 3}`); those that are 0 are left out.
     """
     parts = [f"{framework}: hooks {', '.join(hooks) or 'none'}"]
     for word, counts in (("seen", seen), ("skipped", skipped)):

@@ -1,8 +1,8 @@
-"""Norms and histograms of a torch module's gradients and weights, worked out where they lie.
+"""Norms and histograms of a torch module's gradients and weights, computed on their device.
 
-Each look is one pass over the tensors, by torch's own fused norms, and its results stay on the device: nothing waits
-for a GPU, and nothing of the training is touched, neither its graph nor its random numbers. A tensor that is cut over
-several ranks is looked at where this rank holds it: no rank waits for another.
+Each record takes one pass over the tensors, with torch's fused norms, and the results stay on the device: the training
+does not wait for a GPU, and neither its graph nor its random numbers are touched. Of a tensor that is sharded over
+several ranks only this rank's shard is used: no rank waits for another.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ SAMPLE = 1 << 14
 
 
 def steps_between(watch: bool | int) -> int:
-    """How many steps lie between two looks: `watch=True` means `EVERY`; 0 is never."""
+    """The number of steps from one record to the next: `EVERY` for `watch=True`; 0 means never."""
     return EVERY if watch is True else max(0, int(watch))
 
 
 class Watcher:
-    """Looks at the gradients and weights of `module` every so many steps and records what it sees.
+    """Records norms and histograms of the gradients and weights of `module` at every `every`-th step.
 
-    Call `look` once per step, after the backward pass and before the gradients are cleared. The row holds
-    `gradients/norm` and `weights/norm` of all together, `gradients/norm/<parameter>` and `weights/norm/<parameter>` of
-    the `MOST_NORMS` largest, and `gradients/nonfinite`: of how many parameters the gradient holds NaN or an infinity.
+    Call `look` once per step, after the backward pass and before the gradients are cleared. The metrics are
+    `gradients/norm` and `weights/norm` over all parameters, `gradients/norm/<parameter>` and `weights/norm/<parameter>`
+    of the `MOST_NORMS` largest, and `gradients/nonfinite`: the number of parameters whose gradient norm is not finite.
     The histograms are media `gradients` and `weights`: JSON `{"<parameter>": {"min", "max", "counts", "nonfinite",
     "sampled"}}` of the `MOST_HISTOGRAMS` largest, of at most `SAMPLE` evenly spaced values each.
     """
@@ -53,12 +53,12 @@ class Watcher:
         self._told: set[str] = set()
 
     def look(self, step: int) -> None:
-        """Record what there is to see if `step` is one at which to look."""
+        """Call `record` if `step` is a multiple of `every`."""
         if self.every and step % self.every == 0:
             self.record(step)
 
     def record(self, step: int) -> None:
-        """Record norms and histograms at `step`."""
+        """Record norms and histograms at `step`; does nothing while a CUDA graph is captured."""
         torch: Any = sys.modules["torch"]
         if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
             return
@@ -111,7 +111,7 @@ class Watcher:
 
 
 def _largest_first(module: Any) -> Iterator[tuple[str, Any]]:
-    """The trainable parameters that have values here, the largest first."""
+    """The trainable parameters with values on this rank (not lazy, meta or integer), the largest first."""
     named = [(name, one) for name, one in module.named_parameters() if one.requires_grad and _has_values(one)]
     yield from sorted(named, key=lambda item: -item[1].numel())
 
@@ -134,7 +134,7 @@ def _here(tensor: Any) -> Any:
 
 
 def _norms(key: str, tensors: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """The norm of all tensors together and of the first ones each, as 0-d tensors on their device."""
+    """The norm over all tensors and the norms of the first `MOST_NORMS`, by metric key, as 0-d tensors on a device."""
     torch: Any = sys.modules["torch"]
     if not tensors:
         return {}
@@ -151,7 +151,7 @@ def _norms(key: str, tensors: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _each_norm(torch: Any, tensors: Sequence[Any]) -> list[Any]:
-    """The norm of each tensor; those of half precision are summed up in full, where their squares fit."""
+    """The norm of each tensor; those of half precision in float32, as squares may overflow otherwise."""
     norms: dict[int, Any] = {}
     halves = [number for number, one in enumerate(tensors) if one.element_size() < 4]
     others = [number for number, one in enumerate(tensors) if one.element_size() >= 4]
@@ -159,7 +159,7 @@ def _each_norm(torch: Any, tensors: Sequence[Any]) -> list[Any]:
         chosen = [tensors[number] for number in numbers]
         try:
             found = torch._foreach_norm(chosen, 2, **options) if chosen else ()
-        except (TypeError, RuntimeError, AttributeError, NotImplementedError):  # an older torch, or other kinds
+        except (TypeError, RuntimeError, AttributeError, NotImplementedError):  # an older torch, or mixed tensor types
             found = [torch.linalg.vector_norm(one, **options) for one in chosen]
         norms.update(zip(numbers, found, strict=True))
     return [norms[number] for number in range(len(tensors))]
@@ -174,7 +174,7 @@ def _sample(tensor: Any) -> Any:
 
 
 def _histogram(values: Any) -> Any:
-    """Smallest and largest finite value, counts of `BINS` bins between them, and how many are not finite."""
+    """One tensor: minimum and maximum of the finite values, counts of `BINS` bins, and the number of nonfinite ones."""
     torch: Any = sys.modules["torch"]
     finite = torch.isfinite(values)
     least = torch.where(finite, values, torch.inf).min()
@@ -184,13 +184,13 @@ def _histogram(values: Any) -> Any:
     place = torch.where(finite, place, BINS).to(torch.int64)
     if values.device.type == "cpu":
         counts = torch.bincount(place, minlength=BINS + 1)
-    else:  # where counting them so would wait for the device
+    else:  # `bincount` would wait for the device
         counts = (place == torch.arange(BINS + 1, device=values.device).unsqueeze(1)).sum(1)
     return torch.cat([torch.stack([least, most]), counts.float()])  # counts up to `SAMPLE` are exact
 
 
 def _write(training: Recorder, key: str, found: Sequence[tuple[str, int, Any]], step: int, event: Any) -> None:
-    """Beside the training: wait for the copies from the GPU, and record the histograms."""
+    """On the background thread: wait for the copies from the GPU, then record the histograms."""
     import time
 
     if event is not None:
