@@ -1,4 +1,4 @@
-"""What Lightning finds under its entry points for callbacks when a `Trainer` is made.
+"""The function that Lightning finds under its entry points for callbacks, and calls when a `Trainer` is made.
 
 Loaded by Lightning without a guard: imports nothing but the standard library, and raises nothing.
 """
