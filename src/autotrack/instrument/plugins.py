@@ -1,6 +1,6 @@
 """The entry points of autotrack's own groups, of every installed distribution.
 
-`importlib.metadata.entry_points` parses those of all distributions for any question. Here only the distributions that
+`importlib.metadata.entry_points` parses those of all distributions for any query. Here only the distributions that
 mention a group of ours are parsed: with a few hundred installed, that takes a fourth of the time.
 """
 
