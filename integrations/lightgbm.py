@@ -1,4 +1,4 @@
-"""LightGBM: each `lightgbm.train` is a training, each `lightgbm.cv` one too, evaluated as it goes on.
+"""LightGBM: each `lightgbm.train` is a training, each `lightgbm.cv` too; metrics are recorded iteration by iteration.
 
 The evaluations are read from the calls that LightGBM makes to its boosters, so the user's callback list is not changed.
 """

@@ -1,4 +1,4 @@
-"""XGBoost: each `xgboost.train` is a training, each `xgboost.cv` one too, evaluated as it goes on.
+"""XGBoost: each `xgboost.train` is a training, each `xgboost.cv` too; metrics are recorded iteration by iteration.
 
 The evaluations are read where XGBoost passes them to callbacks, so that the user's list of callbacks is not changed.
 """
@@ -98,7 +98,7 @@ class _Iteration:
 
     def returned(self, stops: Any) -> None:
         begun, container = self._begun, self._container
-        if begun.first_step is None:  # a training that continues a model starts after its rounds
+        if begun.first_step is None:  # a training that continues a model starts after that model's rounds
             begun.first_step = 0 if container.is_cv else max(0, self._model.num_boosted_rounds() - self._epoch - 1)
         begun.callbacks = container.callbacks
         if container.is_cv:

@@ -16,7 +16,7 @@ from autotrack.recording.recorder import Recorder
 
 MOST_LAYERS = 2000
 MOST_SHAPES = 5
-_silence = threading.RLock()  # warning filters belong to the whole process: restored in order
+_silence = threading.RLock()  # warning filters are process-wide: threads change them one by one
 
 
 @contextmanager

@@ -94,7 +94,7 @@ class Search:
 
 
 def current_trial() -> Run | None:
-    """The run of the trial that this thread is in."""
+    """The run of the KerasTuner trial that this thread is in; None outside of one."""
     search = _search.get()
     return None if search is None else search.trial
 

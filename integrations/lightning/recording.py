@@ -1,4 +1,4 @@
-"""One fit of a `Trainer`, and the evaluations of what it fitted, as one training."""
+"""One fit of a `Trainer`, and the evaluations of its model, as one training."""
 
 from __future__ import annotations
 

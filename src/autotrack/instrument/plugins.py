@@ -21,7 +21,7 @@ def plugins(group: str) -> list[EntryPoint]:
     """The entry points of `group`, which begins with "autotrack.", each once, in the order of `sys.path`.
 
     Nothing is loaded. Of two copies of a distribution both are read: the metadata that an earlier build has left in the
-    current folder hides nothing of what is installed.
+    current folder does not hide those of the installed one.
     """
     return [point for point in _found(tuple(sys.path)) if point.group == group]
 

@@ -17,8 +17,8 @@ from typing import Any
 MARK = "__autotrack__"
 _KEY = "the key that a stand-in reports under"
 
-# Frames of files whose name contains these two words are not counted by `warnings.warn(stacklevel=…)`: a warning
-# from inside the user's function still points at the user's line.
+# Frames of files whose name contains "importlib" and "_bootstrap" are not counted by `warnings.warn(stacklevel=…)`: a
+# warning from inside the user's function still points at the user's line.
 FILENAME = "<autotrack, not counted, as importlib._bootstrap is not>"
 
 _METHOD = """\
