@@ -23,9 +23,9 @@ NAME = "autotrack"
 
 
 class AutotrackTracker(GeneralTracker):  # type: ignore[misc]
-    """A run for a loop that Accelerate drives; rank 0 records, whatever the others log is taken and dropped.
+    """A tracker that records an Accelerate loop as a run; values logged on ranks other than 0 are dropped.
 
-    Accelerate gives the project's name: it is the experiment, unless `experiment` says another one.
+    The project name that Accelerate passes becomes the experiment, unless `experiment` is given.
     """
 
     name = NAME
@@ -55,7 +55,7 @@ class AutotrackTracker(GeneralTracker):  # type: ignore[misc]
 
     @property
     def tracker(self) -> Run:
-        """The run."""
+        """The run, opened at the first access."""
         self.start()
         assert self._run is not None
         return self._run
@@ -71,7 +71,7 @@ class AutotrackTracker(GeneralTracker):  # type: ignore[misc]
             self.tracker.log(values, step)
 
     def log_images(self, values: Mapping[str, Any], step: int | None = None, **_others: Any) -> None:
-        """Record images under their names; of several under one name each gets its number."""
+        """Record each image under its name; several images of one name as `name/0`, `name/1`, …."""
         with guarded("logging images"):
             for name, images in values.items():
                 several = list(images) if isinstance(images, (list, tuple)) else [images]
@@ -82,17 +82,17 @@ class AutotrackTracker(GeneralTracker):  # type: ignore[misc]
         self, table_name: str, columns: Any = None, data: Any = None, dataframe: Any = None, step: int | None = None,
         **_others: Any,
     ) -> None:  # fmt: skip
-        """Record a table: a data frame, or rows with their columns' names."""
+        """Record a table: the data frame `dataframe`, or the rows `data` with the column names `columns`."""
         with guarded("logging a table"):
             rows = dataframe if dataframe is not None else [dict(zip(columns, row, strict=True)) for row in data]
             self.tracker.log_table(table_name, rows, step)
 
     def finish(self) -> None:
-        """Finish the run, unless it was given open."""
+        """Finish the run, unless it was passed in as a `Run`."""
         if self._run is not None and not isinstance(self._given, Run):
             self._run.finish()
 
 
 def offer() -> None:
-    """Let `log_with="autotrack"` be understood."""
+    """Register `AutotrackTracker` with Accelerate under the name "autotrack", for `log_with`."""
     LOGGER_TYPE_TO_CLASS.setdefault(NAME, AutotrackTracker)

@@ -1,7 +1,7 @@
 """CatBoost: each fit is a training, by `catboost.train` or by a model's `fit`; each `catboost.cv` is one, too.
 
-CatBoost keeps its evaluations to itself until the end, unless the fit has callbacks: only then are they read as the
-training goes on.
+CatBoost exposes its evaluations only at the end, unless the fit has callbacks: only then are they recorded during the
+training.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NO_CV_PARAMETERS = ("pool", "dtrain", "folds", "log_cout", "log_cerr")
 
 
 class _Training(Boosting):
-    """A training of CatBoost: how often it evaluates, and how many values of each metric have been recorded."""
+    """The state of one CatBoost training: metric period, iterations requested and reached, values logged per metric."""
 
     period: int = 1
     asked: int = 0
@@ -34,14 +34,14 @@ class _Training(Boosting):
 
 
 class CatboostIntegration(Integration):
-    """Records every outermost fit and `cv`, unless it is part of an estimator's fit that scikit-learn's records."""
+    """Records every outermost fit and `cv`, except in an estimator's fit recorded by the scikit-learn integration."""
 
     watches: ClassVar[tuple[str, ...]] = ("catboost.core",)
     distribution: ClassVar[str] = "catboost"
     requires: ClassVar[str] = ">=1.2"
 
     def install(self) -> None:
-        """Observe what all fits go through, the callbacks of a fit, and `cv`."""
+        """Observe `CatBoost._fit`, which every fit calls, the callbacks of a fit, and `cv`."""
         core = sys.modules.get("catboost.core")
         if core is None:
             return
@@ -109,7 +109,7 @@ class CatboostIntegration(Integration):
 
 
 class _Iteration:
-    """Waits until the callbacks were told of an iteration."""
+    """Watch of `after_iteration`: notes which callback stopped the training."""
 
     def __init__(self, begun: _Training, callbacks: Any) -> None:
         self._begun = begun
@@ -121,12 +121,12 @@ class _Iteration:
             self._begun.stopped_by = names[0] if len(names) == 1 else "one of " + ", ".join(names)
 
     def raised(self, error: BaseException) -> None:
-        """It goes on to the fit around; CatBoost makes an error of its own of it, whatever it is."""
+        """Note a KeyboardInterrupt: the surrounding fit raises an error of CatBoost's own in its place."""
         self._begun.interrupted = isinstance(error, KeyboardInterrupt)
 
 
 def _log_new(begun: _Training, metrics: Mapping[str, Mapping[str, list[float]]], step: int) -> None:
-    """Record the last values of those metrics that have one more than before."""
+    """Log the latest value of each metric that has more values than have been recorded."""
     values: dict[str, float] = {}
     for data, found in metrics.items():
         for metric, scores in found.items():
@@ -157,7 +157,7 @@ def _fitted(begun: _Training, model: Any) -> None:
 
 
 def _log_rest(begun: _Training, results: Mapping[str, Mapping[str, list[float]]]) -> None:
-    """Record the evaluations that were not seen as they were made, at their iterations."""
+    """Log the evaluations that were not logged during the training, at their iterations."""
     longest = max((len(scores) for found in results.values() for scores in found.values()), default=0)
     begun.reached = begun.reached or (longest if begun.period == 1 else max(longest, _reached(begun, longest)))
     steps = {begun.reached: range(begun.reached)}
@@ -180,7 +180,7 @@ def _log_rest(begun: _Training, results: Mapping[str, Mapping[str, list[float]]]
 
 
 def _reached(begun: _Training, longest: int) -> int:
-    """The number of iterations, if only some of them were evaluated: all that were asked for."""
+    """The number of iterations if only every `period`-th was evaluated: all requested ones if their count fits."""
     expected = len({*range(0, begun.asked, begun.period), begun.asked - 1})
     return begun.asked if longest == expected else longest
 
@@ -218,7 +218,7 @@ def _validated(begun: _Training, result: Any) -> None:
 
 
 def _cv_key(begun: _Training, name: str) -> str:
-    """`val/Logloss.mean` for "test-Logloss-mean"; empty for a column of something else."""
+    """The metric key of a column of `cv`: `val/Logloss.mean` for "test-Logloss-mean"; empty for other columns."""
     data, _, rest = name.partition("-")
     metric, _, statistic = rest.rpartition("-")
     return f"{begun.key(data, metric)}.{statistic}" if metric and statistic in ("mean", "std") else ""
@@ -231,7 +231,7 @@ def _folds(given: Mapping[str, Any]) -> int:
 
 
 def _sets(eval_set: Any) -> Iterator[tuple[str, Any]]:
-    """The evaluation sets under CatBoost's names for them."""
+    """The evaluation sets, each with the name that CatBoost gives it."""
     listed = eval_set if isinstance(eval_set, list) else [] if eval_set is None else [eval_set]
     for number, one in enumerate(listed):
         name = "validation" if len(listed) == 1 else f"validation_{number}"

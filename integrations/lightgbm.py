@@ -1,6 +1,6 @@
-"""LightGBM: each `lightgbm.train` is a training, each `lightgbm.cv` one too, evaluated as it goes on.
+"""LightGBM: each `lightgbm.train` is a training, each `lightgbm.cv` too; metrics are recorded iteration by iteration.
 
-The evaluations are those that LightGBM asks its boosters for, so that nobody's list of callbacks is touched.
+The evaluations are read from the calls that LightGBM makes to its boosters, so the user's callback list is not changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NO_PARAMETERS = ("train_set", "valid_sets", "valid_names")
 
 
 class _Training(Boosting):
-    """A training of LightGBM: the booster that counts its iterations, and what was asked for."""
+    """The state of one LightGBM training: its booster, iterations done and requested, folds and callbacks."""
 
     model: Any = None
     first_step: int = 0
@@ -36,14 +36,14 @@ class _Training(Boosting):
 
 
 class LightgbmIntegration(Integration):
-    """Records every outermost call of `train` and `cv`; an estimator's fit is scikit-learn's to record."""
+    """Records every outermost call of `train` and `cv`; the scikit-learn integration records an estimator's fit."""
 
     watches: ClassVar[tuple[str, ...]] = ("lightgbm.engine",)
     distribution: ClassVar[str] = "lightgbm"
     requires: ClassVar[str] = ">=4.0"
 
     def install(self) -> None:
-        """Observe both functions, and what their boosters answer."""
+        """Observe `train`, `cv`, and the calls in them that update and evaluate boosters."""
         engine, basic = sys.modules.get("lightgbm.engine"), sys.modules.get("lightgbm.basic")
         if engine is None or basic is None:
             return
@@ -96,7 +96,7 @@ class LightgbmIntegration(Integration):
         begun = boosting.present(_Training)
         if begun is None:
             return None
-        if begun.model is None:  # the first one that is trained; others belong to somebody's callback
+        if begun.model is None:  # the first booster that is updated is the trained one; others belong to a callback
             begun.model = booster
             begun.first_step = booster.current_iteration()
         return _Updated(begun) if begun.model is booster else None
@@ -119,7 +119,7 @@ class LightgbmIntegration(Integration):
 
 
 class _Updated:
-    """Waits until the booster has another iteration."""
+    """Watch of `Booster.update`: counts the iteration."""
 
     def __init__(self, begun: _Training) -> None:
         self._begun = begun
@@ -128,11 +128,11 @@ class _Updated:
         self._begun.iterations += 1
 
     def raised(self, error: BaseException) -> None:
-        """It goes on to the call around, whose record it is."""
+        """Nothing to record: the error propagates to the surrounding call, whose watch records it."""
 
 
 class _Evaluated:
-    """Waits for the values of one iteration."""
+    """Watch of an evaluation: logs the values that it returns at the current iteration."""
 
     def __init__(self, begun: _Training) -> None:
         self._begun = begun
@@ -149,7 +149,7 @@ class _Evaluated:
         begun.log(values, begun.first_step + begun.iterations - 1)
 
     def raised(self, error: BaseException) -> None:
-        """It goes on to the call around, whose record it is."""
+        """Nothing to record: the error propagates to the surrounding call, whose watch records it."""
 
 
 def _trained(begun: _Training, booster: Any) -> None:
@@ -177,7 +177,7 @@ def _validated(begun: _Training, result: Any) -> None:
     lengths = {len(values) for name, values in result.items() if name.endswith("-mean")}
     kept = lengths.pop() if len(lengths) == 1 else begun.iterations
     early = kept < begun.iterations or begun.iterations < (begun.rounds or 0)
-    if early or "early_stopping" in begun.callbacks:  # what is returned ends with the best iteration
+    if early or "early_stopping" in begun.callbacks:  # the returned lists end with the best iteration
         name = next(name for name in result if name.endswith("-mean") and not name.startswith("train "))
         data, _, metric = name.removesuffix("-mean").rpartition(" ")
         begun.best(kept - 1, f"{_key(begun, data or 'valid', metric)}.mean", float(result[name][-1]))
@@ -195,7 +195,7 @@ def _note_stop(begun: _Training, *, early: bool) -> None:
 
 
 def _key(begun: _Training, data: str, metric: str) -> str:
-    if data == "cv_agg":  # before LightGBM 4.7 both are in one word
+    if data == "cv_agg":  # before LightGBM 4.7 one string holds data set and metric
         data, _, metric = metric.rpartition(" ")
     return begun.key(data or "valid", metric)
 
@@ -211,7 +211,7 @@ def _named(train: Any, sets: Any, names: Any) -> list[tuple[str, Any]]:
 
 
 def _rounds(given: Mapping[str, Any]) -> int | None:
-    """How many iterations were asked for, whichever of its names the number goes by."""
+    """The requested number of iterations, under any alias; None if aliases disagree or it is not an int."""
     aliases = sys.modules["lightgbm.basic"]._ConfigAliases.get("num_iterations")
     found = [value for name, value in given["params"].items() if name in aliases]
     rounds = found[0] if found else given["num_boost_round"]
@@ -219,7 +219,7 @@ def _rounds(given: Mapping[str, Any]) -> int | None:
 
 
 def _callbacks(given: Mapping[str, Any]) -> tuple[str, ...]:
-    """The callbacks by name: `early_stopping`, others of LightGBM's with their module, the user's by their own name."""
+    """The callbacks' names: `early_stopping`, `lightgbm.<name>` for LightGBM's others, plain names for the user's."""
     aliases = sys.modules["lightgbm.basic"]._ConfigAliases.get("early_stopping_round")
     names = ["early_stopping"] if any(given["params"].get(name) for name in aliases) else []
     for one in given["callbacks"] if isinstance(given["callbacks"], (list, tuple)) else ():
@@ -238,7 +238,7 @@ def _log_data(begun: _Training, name: str, data: Any, *, is_training: bool = Fal
 
 
 def _description(data: Any) -> tuple[dict[str, Any], str, str]:
-    """What a `Dataset` looks like, as far as it shows without constructing it; its fingerprint, and its file."""
+    """Metadata, fingerprint and file path of a `Dataset`, as far as they are known without constructing it."""
     raw = getattr(data, "data", None)
     meta: dict[str, Any] = {"type": f"{type(data).__module__}.{type(data).__qualname__}"}
     digest = ""
@@ -257,7 +257,7 @@ def _description(data: Any) -> tuple[dict[str, Any], str, str]:
 
 
 def _configuration(text: str) -> dict[str, Any]:
-    """All parameters with their values, the library's own ones included, as a model's text lists them."""
+    """The parameters listed in a model's text, with their values; those that the user did not set are included."""
     listed = text.partition("\nparameters:\n")[2].partition("\nend of parameters")[0]
     found: dict[str, Any] = {}
     for line in listed.splitlines():

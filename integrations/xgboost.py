@@ -1,6 +1,6 @@
-"""XGBoost: each `xgboost.train` is a training, each `xgboost.cv` one too, evaluated as it goes on.
+"""XGBoost: each `xgboost.train` is a training, each `xgboost.cv` too; metrics are recorded iteration by iteration.
 
-The evaluations are read where XGBoost hands them to callbacks, so that nobody's list of callbacks is touched.
+The evaluations are read where XGBoost passes them to callbacks, so that the user's list of callbacks is not changed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _IMPORTANCES = ("gain", "weight", "cover")
 
 
 class _Training(Boosting):
-    """A training of XGBoost: the first step, once it is known, its callbacks, and the folds of a cross-validation."""
+    """The state of one XGBoost training: first step (None until known), folds, callbacks, and whether it is linear."""
 
     first_step: int | None = None
     folds: int = 0
@@ -31,14 +31,14 @@ class _Training(Boosting):
 
 
 class XgboostIntegration(Integration):
-    """Records every outermost call of `train` and `cv`; an estimator's fit is scikit-learn's to record."""
+    """Records every outermost call of `train` and `cv`; the scikit-learn integration records an estimator's fit."""
 
     watches: ClassVar[tuple[str, ...]] = ("xgboost.training",)
     distribution: ClassVar[str] = "xgboost"
     requires: ClassVar[str] = ">=2.0"
 
     def install(self) -> None:
-        """Observe both functions, and the end of each iteration."""
+        """Observe `train`, `cv`, and the end of each iteration."""
         training, callback = sys.modules.get("xgboost.training"), sys.modules.get("xgboost.callback")
         if training is None or callback is None:
             return
@@ -56,7 +56,7 @@ class XgboostIntegration(Integration):
         with guarded("what a training was given"):
             given, chosen, default = boosting.call_params(wrapped, args, kwargs, _NO_PARAMETERS)
             begun.log_params(chosen, default, "train")
-            evals = given["evals"] if isinstance(given["evals"], (list, tuple)) else ()  # an iterator is for XGBoost
+            evals = given["evals"] if isinstance(given["evals"], (list, tuple)) else ()  # an iterator is left alone
             sets = [(str(name), data) for data, name in evals]
             begun.evaluates([(name, data is given["dtrain"]) for name, data in sets])
             begun.log_data("dtrain", _description(given["dtrain"]), is_training=True)
@@ -88,7 +88,7 @@ class XgboostIntegration(Integration):
 
 
 class _Iteration:
-    """Waits until an iteration was evaluated and the callbacks were told."""
+    """Watch of `after_iteration`: logs the iteration's evaluations, and notes which callback stopped the training."""
 
     def __init__(self, begun: _Training, container: Any, model: Any, epoch: int) -> None:
         self._begun = begun
@@ -98,7 +98,7 @@ class _Iteration:
 
     def returned(self, stops: Any) -> None:
         begun, container = self._begun, self._container
-        if begun.first_step is None:  # after the rounds of the model that the training goes on with
+        if begun.first_step is None:  # a training that continues a model starts after that model's rounds
             begun.first_step = 0 if container.is_cv else max(0, self._model.num_boosted_rounds() - self._epoch - 1)
         begun.callbacks = container.callbacks
         if container.is_cv:
@@ -116,7 +116,7 @@ class _Iteration:
             begun.stopped_by = _who_stopped(container.callbacks)
 
     def raised(self, error: BaseException) -> None:
-        """It goes on to the call around, whose record it is."""
+        """Nothing to record: the error propagates to the surrounding call, whose watch records it."""
 
 
 def _trained(begun: _Training, booster: Any) -> None:
@@ -140,7 +140,7 @@ def _validated(begun: _Training, result: Any) -> None:
 
 
 def _note_best(begun: _Training) -> None:
-    """What early stopping takes for the best iteration, whether it stopped the training or not."""
+    """Record the best iteration by each `EarlyStopping` callback, whether or not it stopped the training."""
     for one in _early_stopping(begun):
         for data, metrics in one.stopping_history.items():
             for metric, history in metrics.items():
@@ -176,7 +176,7 @@ def _who_stopped(callbacks: Any) -> str:
 
 
 def _description(data: Any) -> dict[str, Any]:
-    """Shape and names of a `DMatrix`: nothing in it is read or copied."""
+    """Type, shape and column names of a `DMatrix`; its data is neither read nor copied."""
     meta: dict[str, Any] = {
         "type": f"{type(data).__module__}.{type(data).__qualname__}", "rows": data.num_row(),
         "columns": data.num_col(), "nonmissing": data.num_nonmissing(),

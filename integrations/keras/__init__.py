@@ -13,7 +13,7 @@ __all__ = ["AutotrackCallback", "KerasIntegration"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "AutotrackCallback":  # it is a Keras callback: Keras is imported when somebody asks for it
+    if name == "AutotrackCallback":  # a subclass of Keras' `Callback`: imports Keras at its first access
         from autotrack.integrations.keras.callback import AutotrackCallback
 
         return AutotrackCallback

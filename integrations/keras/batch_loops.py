@@ -1,4 +1,4 @@
-"""Loops of `train_on_batch`: each call is a row of the run that is open, or of one that is opened for them."""
+"""Loops of `train_on_batch`: each call is recorded as a row in the active run, or in a run opened for the loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _loops: weakref.WeakKeyDictionary[Any, BatchLoop] = weakref.WeakKeyDictionary()
 
 
 class BatchLoop:
-    """The batches that one model was trained on, call by call, in one run."""
+    """Records the `train_on_batch` calls of one model in one run."""
 
     def __init__(self, model: Any, run: Run, options: KerasOptions) -> None:
         self.run = run
@@ -32,7 +32,7 @@ class BatchLoop:
         run.report("capture", f"keras: train_on_batch of {type(model).__name__} is recorded call by call", level="info")
 
     def returned(self, result: Any) -> None:
-        """A batch was trained on: `result` is the loss, a list with the metrics, or a mapping of both."""
+        """Count a batch and log its row if one is due; `result` is the loss, or a list or mapping with the metrics."""
         step = self._count
         self._count += 1
         if (step + 1) % self._every:
@@ -45,7 +45,7 @@ class BatchLoop:
             self.run.log(numbers, step)
 
     def raised(self, error: BaseException) -> None:
-        """It is the user's loop: whether it goes on is not known."""
+        """Nothing to record: the loop is the user's and may continue after an exception."""
 
     def _named(self, result: Any) -> list[str]:
         count = len(_listed(result))
@@ -60,7 +60,7 @@ class BatchLoop:
 
 
 def loop_of(model: Any, options: KerasOptions) -> BatchLoop:
-    """The loop that a call of `train_on_batch` belongs to."""
+    """The model's loop of `train_on_batch`; a new one if its run has ended or another run is active."""
     loop = _loops.get(model)
     run = active_run()
     if loop is None or not loop.run.is_open or (run is not None and run is not loop.run):

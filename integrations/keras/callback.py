@@ -1,4 +1,4 @@
-"""The callback that people put into a `fit` to have it recorded, with autolog on or off."""
+"""The callback that users pass to `fit` to have it recorded, with autolog on or off."""
 
 from __future__ import annotations
 

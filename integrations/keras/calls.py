@@ -1,4 +1,4 @@
-"""What a call of `fit` or `evaluate` was given: the bound arguments, data apart from settings."""
+"""The bound arguments of a call of `fit` or `evaluate`, data apart from settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOT_SETTINGS = (*DATA, "callbacks", "kwargs", "return_dict")
 
 @dataclass(frozen=True)
 class Call:
-    """The arguments of one call by the names of its parameters, wherever and however they were given."""
+    """The arguments of one call by parameter name: data, settings that were passed, settings left at their default."""
 
     data: dict[str, Any] = field(default_factory=dict)
     chosen: dict[str, Any] = field(default_factory=dict)
@@ -21,12 +21,12 @@ class Call:
     callbacks: Any = None
 
     def setting(self, name: str) -> Any:
-        """The value of an argument that holds no data."""
+        """The value of the setting `name`, passed or default; None if there is none."""
         return self.chosen.get(name, self.default.get(name))
 
 
 def bound_call(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
-    """The arguments of the call; None if they do not fit the signature: then the call is about to raise that.
+    """The arguments of the call; None if they do not fit the signature, so that the call itself will raise `TypeError`.
 
     The first of `args` is the model.
     """

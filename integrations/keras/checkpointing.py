@@ -15,7 +15,7 @@ from autotrack.training.checkpoints import Checkpoints
 
 
 class ModelSaved:
-    """One call in which `ModelCheckpoint` may write a file: whether it did is told from the file itself."""
+    """Watch of a call in which `ModelCheckpoint` may write a file: records it if the file has changed."""
 
     def __init__(self, kept: Checkpoints, epochs: Epochs, callback: Any, given: Mapping[str, Any]) -> None:
         self._kept = kept
@@ -43,11 +43,11 @@ class ModelSaved:
             )  # fmt: skip
 
     def raised(self, error: BaseException) -> None:
-        """What was not written is not recorded."""
+        """Record nothing: the call did not finish writing."""
 
 
 class BackupSaved:
-    """One call in which `BackupAndRestore` writes its files anew."""
+    """Watch of a call in which `BackupAndRestore` rewrites its files."""
 
     def __init__(self, training: Training, kept: Checkpoints, epochs: Epochs, callback: Any) -> None:
         self._training = training
@@ -62,11 +62,11 @@ class BackupSaved:
             )
 
     def raised(self, error: BaseException) -> None:
-        """What was not written is not recorded."""
+        """Record nothing: the call did not finish writing."""
 
 
 class BackupLoaded:
-    """One call in which `BackupAndRestore` may find a backup and go on from it."""
+    """Watch of a call in which `BackupAndRestore` may restore a backup: passes the id of its run, or "", to `found`."""
 
     def __init__(self, callback: Any, found: Callable[[str], None]) -> None:
         self._callback = callback
@@ -78,7 +78,7 @@ class BackupLoaded:
             self._found(origin_of(collector().place, str(callback.backup_dir)) or "")
 
     def raised(self, error: BaseException) -> None:
-        """The training will say so."""
+        """Nothing to do: the surrounding fit records the failure."""
 
 
 def _looks(path: str) -> tuple[int, int, int] | None:

@@ -1,4 +1,4 @@
-"""What data went in: sizes, shapes and bounded fingerprints; generators and loaders are never asked for a batch."""
+"""The data of a fit: sizes, shapes and bounded fingerprints; no batch is ever drawn from a generator or loader."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Parts:
             self._given.append(("val", "val_x", validation))
 
     def record(self, training: Training) -> None:
-        """Record each part."""
+        """Record each part as a dataset of the training, at most `MOST_PARTS` of them."""
         described = 0
         for role, name, value in self._given:
             for key, part in _leaves(name, value):
@@ -53,7 +53,7 @@ class Parts:
                 )  # fmt: skip
 
     def let_go(self) -> None:
-        """Hold the data no longer, but know it again as long as it is there."""
+        """Replace references to the data by weak ones: `role_of` recognises an object as long as it is alive."""
         for role, name, given in self._given:
             self._known += [(role, one) for _, part in _leaves(name, given) if (one := _weak(part)) is not None]
         self._given = []
@@ -66,7 +66,7 @@ class Parts:
         return next((role for role, part in known if any(part is one for one in wanted)), "")
 
     def rows_per_batch(self, batch_size: Any) -> int | None:
-        """How many samples a batch has, as far as that can be told without asking for one."""
+        """The number of samples in a batch; None if it is not known without drawing one."""
         inputs = next((value for role, name, value in self._given if name == "x"), None)
         own = getattr(inputs, "batch_size", None)
         if isinstance(own, int) and not isinstance(own, bool):

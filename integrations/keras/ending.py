@@ -1,4 +1,4 @@
-"""How a training ended, and by whom: callbacks that stop it, the epoch that was restored."""
+"""How a training ended: the callback that stopped it, the epoch whose weights were restored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HOOKS = ("on_epoch_end", "on_train_batch_end", "on_batch_end", "on_test_end")
 
 
 class Stop:
-    """Watches `model.stop_training` between the hooks, to tell who has set it."""
+    """Watches `model.stop_training` between the hooks, to find out which callback has set it."""
 
     def __init__(self) -> None:
         self._epoch: int | None = None
@@ -18,17 +18,17 @@ class Stop:
         self._before = False
 
     def before_callbacks(self, model: Any) -> None:
-        """The end of an epoch, before the callbacks hear of it."""
+        """Note `model.stop_training` at the end of an epoch, before the callbacks are called."""
         self._before = bool(getattr(model, "stop_training", False))
 
     def after_callbacks(self, model: Any, epoch: int) -> None:
-        """The end of an epoch, after the callbacks heard of it."""
+        """Note the epoch at whose end `model.stop_training` is first set, and whether it was set during its batches."""
         if getattr(model, "stop_training", False) and self._epoch is None:
             self._epoch = epoch
             self._within = "batches" if self._before else "on_epoch_end"
 
     def facts(self, model: Any, callbacks: list[Any], epochs: Epochs | None) -> dict[str, Any]:
-        """`end.*`: the reason, the epochs, who stopped it and at which epoch, and which epoch was restored."""
+        """`end.*`: the reason, the epochs, which callback stopped it and at which epoch, which epoch was restored."""
         facts: dict[str, Any] = {"reason": "finished" if self._epoch is None else "stopped early"}
         if epochs is not None:
             facts.update(epochs.reached())

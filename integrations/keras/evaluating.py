@@ -48,14 +48,14 @@ class Evaluation:
         return None if run is None else cls(model, run, None, current)
 
     def begin(self, call: Call | None) -> None:
-        """See what it is given."""
+        """Make this the current evaluation, and find out the role of its data."""
         self._current.set(self)
         inputs = call.data.get("x") if call is not None else None
         known = self._fit.data.role_of(inputs) if self._fit is not None and inputs is not None else ""
         self._role = known or _role_by_name(sys._getframe(1))
 
     def heard(self, model: Any, logs: Mapping[str, Any] | None) -> None:
-        """Keras tells its list of callbacks what came of an evaluation."""
+        """Keep the `logs` of the end of an evaluation, if it is one of this model."""
         if self._model is model:
             self._logs = logs or {}
 
@@ -81,7 +81,7 @@ def _is_on_the_way(frame: FrameType) -> bool:
 
 
 def _role_by_name(frame: FrameType | None) -> str:
-    """The role that the caller's own name for the data says, read from the line of the call; else "eval"."""
+    """The role that the caller's variable name suggests, read from the source line of the call; else "eval"."""
     while frame is not None and _is_on_the_way(frame):
         frame = frame.f_back
     if frame is None:

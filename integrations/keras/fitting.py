@@ -1,4 +1,4 @@
-"""One training, from the call of `fit` to its end: what it was given, what it reported, how it ended."""
+"""One training, from the call of `fit` to its end: its arguments and data, its metrics, its outcome."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _last: weakref.WeakKeyDictionary[Any, Fit] = weakref.WeakKeyDictionary()
 
 
 class Fit:
-    """A training of `model`; `loop` is one that calls a list of callbacks by itself instead of `fit`."""
+    """A training of `model`, by `fit` or, with `loop`, by a user's loop that calls a list of callbacks itself."""
 
     def __init__(self, model: Any, options: KerasOptions, *, loop: bool = False) -> None:
         self.model: Any = model
@@ -49,7 +49,7 @@ class Fit:
         self._stopwatch = Stopwatch()
 
     def begin(self, call: Call | None) -> None:
-        """Open the training and record what it is given, before training can change any of it."""
+        """Open the training and record its arguments and data, before the fit can change them."""
         kind, options = type(self.model), self._options
         self._trial = current_trial()
         self._charge = ownership.take("keras")
@@ -73,15 +73,15 @@ class Fit:
                 self.data.record(training)
 
     def is_of(self, model: Any) -> bool:
-        """Whether it trains this model, which may be wrapped for several processes."""
+        """Whether this fit trains `model`, or the module in it if it is a wrapper for several processes."""
         return model is self.model or getattr(model, "module", None) is self.model
 
     def listens_to(self, heard: Any) -> bool:
-        """Whether it hears what happens from this list of callbacks."""
+        """Whether this fit has joined the list of callbacks `heard`."""
         return heard is self._heard
 
     def join(self, heard: Any) -> None:
-        """Join the list of callbacks, as the last of them, for the time of the training."""
+        """Append a callback of ours to the list of callbacks `heard`, for the time of the training."""
         if self._heard is not None or self.training is None:
             return
         from autotrack.integrations.keras.reporter import Reporter
@@ -111,13 +111,13 @@ class Fit:
         self._inner[name] = self._inner.get(name, 0) + 1
 
     def goes_on(self, earlier_run: str) -> None:
-        """A backup of an earlier training was restored; `earlier_run` wrote it, if that is known."""
+        """Note that a backup was restored; `earlier_run` is the id of the run that wrote it, empty if unknown."""
         self._resumed = True
         if self.training is not None and earlier_run and earlier_run != self.training.id:
             self.training.set_tag("resumed_from", earlier_run)
 
     def training_begins(self, params: Mapping[str, Any]) -> None:
-        """All is built and restored: record the model, how it was compiled, and the plan."""
+        """Record the model, its compile settings, the plan and the callbacks, once the model is built and restored."""
         training = self.training
         if training is None or self.epochs is None:
             return
@@ -138,19 +138,19 @@ class Fit:
         return [one for one in getattr(self._heard, "callbacks", ()) if one is not self._reporter]
 
     def before_epoch_end(self, logs: Mapping[str, Any] | None) -> None:
-        """An epoch is over, and no callback has heard of it yet."""
+        """Note the metrics, the learning rate and `stop_training` at an epoch's end, before any callback is called."""
         self._stop.before_callbacks(self.model)
         if self.epochs is not None:
             self.epochs.seen(logs or {}, current_rate(self.model))
 
     def after_epoch_end(self, epoch: int) -> None:
-        """All callbacks have heard of the end of the epoch."""
+        """Note `stop_training`, and log norms of weights if they are watched, after the callbacks of an epoch's end."""
         self._stop.after_callbacks(self.model, epoch)
         if self._watches_epochs and self.training is not None and self.epochs is not None:
             self.training.log(weight_norms(self.model), self.epochs.step)
 
     def finished(self) -> None:
-        """Record what came of it."""
+        """Record the outcome and the trained model, and finish the training."""
         training = self.training
         try:
             if training is not None:
@@ -165,7 +165,7 @@ class Fit:
             self._end("finished")
 
     def failed(self, error: BaseException) -> None:
-        """Record the exception that is on its way to the user."""
+        """Record the exception, which propagates to the user, and end the training."""
         training = self.training
         status, _ = how_it_ended(error)
         if training is not None:
@@ -176,7 +176,7 @@ class Fit:
         self._end("killed" if status == "finished" else status, error)
 
     def abandoned(self) -> None:
-        """Record that nobody said how it ended."""
+        """End as failed a loop that never called `on_train_end`."""
         if self.training is not None:
             self.training.report("capture", "the loop never called on_train_end: how it ended is not known")
         self._end("failed")

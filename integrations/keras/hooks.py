@@ -1,10 +1,10 @@
 """Where Keras is hooked: `fit` and `evaluate` of its trainer, and the list of callbacks that both of them call.
 
 Autolog and callbacks share the hooks, which stay as long as autolog is on or a callback is alive. In
-`model.fit(…, callbacks=[AutotrackCallback()])` the method is looked up before the callback is made: so it is the code
-of `fit` that is swapped, which a method that was looked up has, too. A training is heard by a callback of ours that
-joins the list of callbacks when training begins, behind all others, and leaves it at the end: Keras has made that list
-by then, decided how to call it, and the user's own list is not touched.
+`model.fit(…, callbacks=[AutotrackCallback()])` the method is looked up before the callback is made. So the code object
+of `fit` is swapped, which takes effect in a method that was looked up before. A training is observed by a callback of
+ours that is appended to the list of callbacks when training begins and removed at the end: Keras has made that list
+by then and decided how to call it, and the user's own list is not changed.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _on_fit(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, An
 
 
 class _Watch:
-    """One outermost call of `fit`, to its end, whatever goes wrong with recording it."""
+    """Watch of one outermost call of `fit`; restores the surrounding fit at its end, even if recording fails."""
 
     def __init__(self, fit: Fit, around: Fit | None) -> None:
         self._fit = fit
@@ -193,14 +193,14 @@ def _on_train_end(wrapped: Any, heard: Any, args: tuple[Any, ...], kwargs: Mappi
 
 
 def _end_loop(fit: Fit | None) -> None:
-    """End the training of a loop that has never said how it ended, because another one begins."""
+    """End the training of a loop that never called `on_train_end`, because another training begins."""
     if fit is not None and fit.active and fit.loop:
         with guarded("the end of a loop"):
             fit.abandoned()
 
 
 class _LoopEnd:
-    """The end of a loop that calls a list of callbacks by itself."""
+    """Watch of `on_train_end` in a loop that calls a list of callbacks itself: ends its training."""
 
     def __init__(self, fit: Fit) -> None:
         self._fit = fit

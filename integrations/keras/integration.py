@@ -1,4 +1,4 @@
-"""Keras under autolog: all of it hangs on the hooks that the callback uses, too."""
+"""The Keras integration for autolog; it shares its hooks with the callback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TUNER = "keras_tuner"
 
 
 class KerasIntegration(Integration):
-    """Records the outermost `fit` of every Keras model, and what is evaluated after it."""
+    """Records every outermost `fit` of a Keras model, calls of `evaluate`, and loops of `train_on_batch`."""
 
     watches: ClassVar[tuple[str, ...]] = ("keras",)
     distribution: ClassVar[str] = "keras"

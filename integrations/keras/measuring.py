@@ -18,10 +18,10 @@ _now = time.perf_counter
 
 
 class Epochs:
-    """Turns what Keras reports into rows of metrics.
+    """Turns the logs that Keras reports into rows of metrics.
 
     The step of a row is the epoch as Keras counts it, from 0; with `batches_per_row` it is the batch since the first
-    epoch, from 0, for everything. A batch's values are what Keras reports: means since its epoch began.
+    epoch, from 0, for all rows. A batch's values are those that Keras reports: means since its epoch began.
     """
 
     def __init__(
@@ -49,15 +49,15 @@ class Epochs:
         self._watcher: Watcher | None = None
 
     def watch(self, watcher: Watcher) -> None:
-        """Let `watcher` look after each batch.
+        """Call `watcher.look` after each batch.
 
-        It does so when the next one begins, or the epoch ends: Keras tells of these on the training's own thread, but
-        of the end of a batch on others, while the next batch is already changing the gradients.
+        The call is made when the next batch begins, or the epoch ends: Keras reports these on the training's own
+        thread, but the end of a batch on others, while the next batch is already changing the gradients.
         """
         self._watcher = watcher
 
     def batch_begins(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Look at what the batch before has left."""
+        """Have the watcher look at the gradients and weights of the previous batch."""
         self._under_way = batch
         if batch > 0:
             self._look(self._offset + batch - 1)
@@ -69,35 +69,35 @@ class Epochs:
 
     @property
     def is_watched(self) -> bool:
-        """Whether somebody looks at the model between batches."""
+        """Whether a watcher looks at the model between batches."""
         return self._watcher is not None
 
     @property
     def batches(self) -> int:
-        """How many batches there were since the first epoch of this training."""
+        """The number of batches since the first epoch of this training."""
         return self._offset - self._first + self._last_batch + 1
 
     def begin(self, first_epoch: int, steps: int | None) -> None:
-        """Training begins at this epoch; `steps` is how many batches an epoch has, if that is known."""
+        """Set the epoch that training begins at; `steps` is the number of batches in an epoch, None if unknown."""
         self._offset = self._first = first_epoch * (steps or 0)
         self._epoch = first_epoch
 
     @property
     def step(self) -> int:
-        """The step of what is recorded now, at the end of an epoch or after it."""
+        """The step of a row that is recorded at the end of an epoch or after it."""
         return self._epoch if self._every is None else max(self._offset + self._last_batch, 0)
 
     @property
     def epoch(self) -> int:
-        """The epoch that is under way, or was the last, as Keras counts it."""
+        """The current epoch, or else the last one, as Keras counts it."""
         return self._epoch
 
     def reached(self) -> dict[str, Any]:
-        """How far training got: whole epochs, and the step of the last row."""
+        """The number of whole epochs, and the step of the last row."""
         return {"epochs": self.ended, "step": self.step}
 
     def epoch_begins(self, epoch: int) -> None:
-        """Take the time; nothing else is known yet."""
+        """Start the time of an epoch, and reset its batch counter, validation time and reported values."""
         self._offset += self._last_batch + 1
         self._last_batch = self._under_way = -1
         self._epoch = epoch
@@ -107,7 +107,7 @@ class Epochs:
         self._begun = _now()
 
     def batch_ended(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """A batch is over; may be called from several threads at once, and out of order."""
+        """Count a batch and log its row if one is due; may be called from several threads at once, out of order."""
         with self._lock:
             self._last_batch = max(self._last_batch, batch)
         if self._every is None or not logs:
@@ -133,15 +133,15 @@ class Epochs:
         return names
 
     def validation_begins(self) -> None:
-        """The time from here on is not training."""
+        """Start the time of a validation, which does not count as training."""
         self._validation_begun = _now()
 
     def validation_ended(self) -> None:
-        """Training may go on."""
+        """Stop the time of a validation."""
         self._validating += _now() - self._validation_begun
 
     def seen(self, logs: Mapping[str, Any], rate: float | None) -> None:
-        """What Keras itself reports for the epoch, and the learning rate, before callbacks change either."""
+        """Keep the logs that Keras reports for an epoch, and the learning rate, before callbacks change either."""
         if self._under_way >= 0:
             self._look(self._offset + self._under_way)
         self._reported = logs
@@ -149,7 +149,7 @@ class Epochs:
         self.rate_is_unknown = self.rate_is_unknown or rate is None
 
     def epoch_ended(self, epoch: int, logs: Mapping[str, Any]) -> None:
-        """Record the row of an epoch; `logs` holds what callbacks added, too."""
+        """Record the row of an epoch; `logs` includes the values that callbacks added."""
         seconds = _now() - self._begun
         row: dict[str, Any] = {}
         for key, value in logs.items():
@@ -181,12 +181,12 @@ class Epochs:
 
 
 def metric_name(key: str) -> str:
-    """The name of a metric that Keras reports as `key`: its role first."""
+    """The name, with the role first, of a metric that Keras reports as `key`: `val/loss` for "val_loss"."""
     return f"val/{key[4:]}" if key.startswith("val_") else f"train/{key}"
 
 
 def current_rate(model: Any) -> float | None:
-    """The learning rate as it is now; None where only code of the user's could tell it, or there is none."""
+    """The current learning rate; None if there is none, or if only code of the user's could compute it."""
     optimizer: Any = getattr(model, "optimizer", None)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     rate = getattr(optimizer, "_learning_rate", None)

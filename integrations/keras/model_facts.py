@@ -1,4 +1,4 @@
-"""What is trained and how: layers, size, compile settings, backend, precision, by Keras' own serialization."""
+"""Facts of a model and its training, by Keras' serialization: layers, size, compile settings, backend, precision."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from autotrack.recording.recorder import Recorder
 
 MOST_LAYERS = 2000
 MOST_SHAPES = 5
-_silence = threading.RLock()  # the filters of warnings are the whole process's: put back in order
+_silence = threading.RLock()  # warning filters are process-wide: threads change them one by one
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Show no warnings of what we ask Keras for: that a lambda does not serialize well, for example."""
+    """Suppress warnings in the block, such as Keras' warning that a lambda does not serialize well."""
     with _silence, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def plan(model: Any, params: Mapping[str, Any], first_epoch: int, batch_size: int | None) -> dict[str, Any]:
-    """What was resolved: backend, precision, how steps are executed, how many there will be."""
+    """The resolved settings: version, backend, precision, seed, batch size, planned steps, distribution."""
     keras: Any = sys.modules["keras"]
     steps, epochs = params.get("steps"), params.get("epochs")
     found: dict[str, Any] = {
@@ -56,7 +56,7 @@ def plan(model: Any, params: Mapping[str, Any], first_epoch: int, batch_size: in
 
 
 def record(training: Recorder, model: Any) -> None:
-    """Record the model and how it was compiled; what cannot be told is named in the capture report."""
+    """Record the model and its compile settings; a fact that cannot be read is named in the capture report."""
     with guarded("how the model was compiled"):
         _record_compiled(training, model)
     with guarded("the layers of the model"):
@@ -114,7 +114,7 @@ def _apart(config: Mapping[str, Any], kind: type, method: str = "__init__") -> t
 
 
 def _with_short_rate(config: dict[str, Any]) -> dict[str, Any]:
-    """The rate as people wrote it: Keras keeps it as a float32 and makes 0.0010000000474974513 of 0.001."""
+    """The config with the learning rate as the user wrote it: Keras' float32 turns 0.001 into 0.0010000000474974513."""
     import numpy
 
     rate = config.get("learning_rate")
@@ -134,7 +134,7 @@ def flat_config(value: Any) -> Any:
             inner = value["config"]
             if value["class_name"] == "function" and isinstance(inner, str):
                 return inner
-            if value["class_name"] == "__lambda__":  # its compiled code tells nobody anything
+            if value["class_name"] == "__lambda__":  # its compiled code is of no use to a reader
                 return "<lambda>"
             if value["class_name"] == "__numpy__" or not isinstance(inner, Mapping):
                 return flat_config(inner)
@@ -177,7 +177,7 @@ def _own_sizes(model: Any, layers: list[Any]) -> dict[int, int]:
     """The number of weights of each layer itself, without those of the layers inside it."""
     seen: set[int] = set()
     sizes: dict[int, int] = {}
-    for layer in reversed(layers):  # those inside come after those around them
+    for layer in reversed(layers):  # inner layers come after the layers that contain them
         sizes[id(layer)] = 0
         for variable in layer.variables:
             if id(variable) not in seen:

@@ -1,4 +1,4 @@
-"""What can be chosen for Keras, and how the choice is checked."""
+"""The options of the Keras integration and their checks."""
 
 from __future__ import annotations
 
@@ -36,6 +36,6 @@ class KerasOptions(Options):
 
 
 class Holder(Protocol):
-    """What needs Keras to be hooked: the integration, for autolog, or a callback."""
+    """An object that needs the hooks in Keras: the integration, for autolog, or a callback."""
 
     options: Any  # `KerasOptions`, or those of every integration

@@ -1,4 +1,4 @@
-"""The callback of ours that joins Keras' list for the time of a training, and passes on what it hears."""
+"""The callback of ours that is in Keras' list of callbacks for the time of a training and forwards its events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autotrack.integrations.keras.measuring import Epochs
 
 
 class Reporter(Callback):  # type: ignore[misc, unused-ignore]
-    """Passes the events of a training on; on thread-safe backends those of batches come from other threads.
+    """Forwards the events of a training; on thread-safe backends those of batches come from other threads.
 
     `begins` is called with Keras' parameters of the training, `epoch_ended` with the number of the epoch.
     """

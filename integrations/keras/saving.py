@@ -1,4 +1,4 @@
-"""Keeping the trained model, as a `.keras` file within the size limits."""
+"""Saves the trained model as a `.keras` file, within the size limits."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from autotrack.recording.lifecycle.trainings import Training
 
 
 def keep_model(training: Training, model: Any) -> None:
-    """Save the model with the training; what is too big or cannot be saved is named in the capture report.
+    """Save the model with the training; if it is too big or cannot be saved, the capture report names the reason.
 
-    A model whose weights alone are beyond the limit is not even written.
+    A model whose weights alone exceed the limit is not written at all.
     """
     if _is_too_big(training, bytes_of(model)):
         return

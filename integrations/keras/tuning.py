@@ -38,13 +38,13 @@ class Search:
             self.training.log_params(_settings(tuner, oracle))
 
     def trial_begins(self, trial: Any) -> None:
-        """A trial is about to be run."""
+        """Open the run of a trial that is about to start."""
         self.trial = self._trials[trial.trial_id] = begin_trial(
             self.training, f"trial-{trial.trial_id}", params=dict(trial.hyperparameters.values)
         )
 
     def trial_left(self, trial: Any, error: BaseException | None) -> None:
-        """A trial has been run; what it was worth is known a little later."""
+        """Note the end of a trial's executions, and their error; its score comes later, with `trial_ended`."""
         self.trial = None
         if error is not None:
             self._failures[trial.trial_id] = error
@@ -52,7 +52,7 @@ class Search:
                 self._finish(trial.trial_id, how_it_ended(error)[0])
 
     def trial_ended(self, trial: Any) -> None:
-        """The tuner has settled what a trial was worth."""
+        """Record the score that the tuner has settled on for a trial, and finish the trial's run."""
         run = self._trials.get(trial.trial_id)
         if run is None:
             return
@@ -68,7 +68,7 @@ class Search:
             run.finish(status, failure=self._failures.pop(trial, None))
 
     def finished(self) -> None:
-        """The search is over: record the best of it."""
+        """Record the best trial, and finish the search."""
         with guarded("the results of a search"):
             best = self._tuner.oracle.get_best_trials(1)
             if best:
@@ -83,7 +83,7 @@ class Search:
         self._end("finished", None)
 
     def failed(self, error: BaseException) -> None:
-        """The search was left by an exception."""
+        """End the search with the exception that left it."""
         status, _ = how_it_ended(error)
         self._end("killed" if status == "finished" else status, error)
 
@@ -94,7 +94,7 @@ class Search:
 
 
 def current_trial() -> Run | None:
-    """The run of the trial that this thread is in."""
+    """The run of the KerasTuner trial that this thread is in; None outside of one."""
     search = _search.get()
     return None if search is None else search.trial
 
@@ -170,7 +170,7 @@ class _TrialEnd:
         self._search.trial_ended(self._trial)
 
     def raised(self, error: BaseException) -> None:
-        """What the trial was worth is not known: it ends with the search."""
+        """Nothing to record: a trial without a score ends with the search."""
 
 
 def _settings(tuner: Any, oracle: Any) -> dict[str, Any]:

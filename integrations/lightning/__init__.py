@@ -2,7 +2,7 @@
 
     from autotrack.integrations.lightning import AutotrackCallback, AutotrackLogger
 
-What is asked for is loaded then, and not before: Lightning looks into this package whenever a `Trainer` is made.
+Each name is loaded at its first access, not before: Lightning imports this package whenever a `Trainer` is made.
 """
 
 from __future__ import annotations

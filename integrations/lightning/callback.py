@@ -1,4 +1,4 @@
-"""The callback that people give to a trainer."""
+"""The callback that users pass to a trainer."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The callback that carries a recording through Lightning's loop; it is added to trainers by itself.
+"""The callback that forwards the events of Lightning's loop to a recording; autotrack adds it to trainers.
 
-It keeps no state of its own: what is recorded hangs on the trainer. So any number of carriers does no harm, none of
-them travels into checkpoints, and pickles of a trainer stay what they were.
+It has no state but what `Recording.hand_over` attaches for the processes of a trainer: the recording is looked up by
+the trainer. So any number of carriers does no harm, and neither checkpoints nor pickles of a trainer hold a recording.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from autotrack.recording.collector import is_worker
 
 
 class Carrying:
-    """The callback hooks of Lightning, each passed on to the recording of its trainer."""
+    """The callback hooks of Lightning, each forwarded to the recording of its trainer."""
 
     autotrack_carrier = True
 
@@ -58,14 +58,14 @@ class Carrying:
                 method(recording, *args)
 
     def _recording(self, trainer: Any) -> Recording | None:
-        """The recording, if it is this carrier that hands on: the first one among the callbacks."""
+        """The trainer's recording, if this is the first carrier among its callbacks: only that one forwards."""
         first = next(callback for callback in trainer.callbacks if hasattr(callback, "autotrack_carrier"))
         return recording_of(trainer) if first is self else None
 
 
 CALLBACK_BASES = base_classes("callbacks", "Callback", wanted_by="AutotrackCallback")
 
-# With the bases that the program has, known only now; what mypy sees is what both have in common.
+# Made dynamically: its bases, from the packages that are imported, are known only at run time.
 Carrier: Any = type(
     "AutotrackCarrier", (Carrying, *CALLBACK_BASES), {"__module__": __name__, "__doc__": "Added by itself."}
 )

@@ -1,4 +1,4 @@
-"""What Lightning finds under its entry points for callbacks when a `Trainer` is made.
+"""The function that Lightning finds under its entry points for callbacks, and calls when a `Trainer` is made.
 
 Loaded by Lightning without a guard: imports nothing but the standard library, and raises nothing.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def callbacks() -> list[Any]:
-    """The callback that carries the recording of a `Trainer`, if Lightning is being recorded; else nothing."""
+    """A list with the callback that forwards events to a recording, if Lightning is hooked; else an empty list."""
     hooking = sys.modules.get("autotrack.integrations.lightning.hooking")
     try:
         return [] if hooking is None else list(hooking.callbacks_for_trainer())

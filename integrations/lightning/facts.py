@@ -1,4 +1,4 @@
-"""What is known of a fit from the objects that Lightning holds, as plain values; nothing is run or consumed."""
+"""Facts of a fit as plain values, read from the objects that Lightning holds; nothing is run or consumed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from autotrack.recording.lifecycle.trainings import Training
 from autotrack.training.neural import loaders, modules, optimizers
 
-# Attributes of a trainer that say what it was asked for or resolved to: the trainer's own words.
+# Attributes of a trainer that hold its settings, as requested or resolved; recorded under the same names.
 _SETTINGS = (
     "max_epochs", "min_epochs", "max_steps", "min_steps", "accumulate_grad_batches", "gradient_clip_val",
     "gradient_clip_algorithm", "limit_train_batches", "limit_val_batches", "limit_test_batches", "overfit_batches",
@@ -28,7 +28,7 @@ _RESOLVED_DEFAULTS = {
 def arguments(
     wrapped: Callable[..., Any], trainer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The arguments of the call under their names; none if they do not fit, for then the call itself says so."""
+    """The arguments of the call by name; empty if they do not fit the signature: then the call itself raises."""
     try:
         bound = inspect.signature(wrapped).bind(trainer, *args, **kwargs)
     except TypeError:
@@ -37,7 +37,7 @@ def arguments(
 
 
 def brief_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Loaders and data modules by class, everything else as it is."""
+    """Plain values and paths as they are, other objects such as loaders by the names of their classes; no None."""
     plain = (str, int, float, bool, os.PathLike)
     return {
         name: value if isinstance(value, plain) else type(value).__qualname__
@@ -47,7 +47,7 @@ def brief_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def record_settings(training: Training, trainer: Any, module: Any) -> None:
-    """What the trainer was asked for, apart from what it filled in."""
+    """Record the trainer's settings, those equal to a default with the origin "default"."""
     defaults = {name: item.default for name, item in inspect.signature(type(trainer).__init__).parameters.items()}
     chosen: dict[str, Any] = {}
     filled: dict[str, Any] = {}
@@ -63,7 +63,7 @@ def record_settings(training: Training, trainer: Any, module: Any) -> None:
 
 
 def record_resolved(training: Training, trainer: Any, module: Any) -> None:
-    """Where and how it runs: devices, strategy, precision, seeds of the process, planned steps."""
+    """Record where and how the fit runs: strategy, devices, precision, the process's seed, callbacks."""
     resolved: dict[str, Any] = {
         "strategy": type(trainer.strategy).__name__,
         "accelerator": type(trainer.accelerator).__name__,
@@ -82,26 +82,26 @@ def record_resolved(training: Training, trainer: Any, module: Any) -> None:
 
 
 def record_hparams(training: Training, trainer: Any, module: Any) -> None:
-    """What module and data module saved as their hyperparameters, under the names that the user gave them."""
+    """Record the hyperparameters that module and data module saved, under the names that the user gave them."""
     for owner in (trainer.datamodule, module):
         if owner is not None and getattr(owner, "_log_hyperparams", True) and getattr(owner, "hparams", None):
             training.log_params(dict(owner.hparams))
 
 
 def record_model(training: Training, trainer: Any, module: Any) -> None:
-    """The module's layers and their parameters."""
+    """Record the module's layers and their parameters."""
     modules.record(training, module)
 
 
 def record_optimizers(training: Training, trainer: Any, module: Any) -> None:
-    """Every optimizer and every scheduler, as they are now."""
+    """Record every optimizer and every scheduler with their current settings."""
     schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
     optimizers.record_optimizers(training, trainer.optimizers)
     optimizers.record_schedulers(training, schedulers)
 
 
 def record_cli(training: Training, trainer: Any, module: Any) -> None:
-    """The configuration that `LightningCLI` was run with."""
+    """Record the configuration that `LightningCLI` was run with."""
     for callback in trainer.callbacks:
         parser, config = getattr(callback, "parser", None), getattr(callback, "config", None)
         if type(callback).__name__ == "SaveConfigCallback" and parser is not None and config is not None:
@@ -109,7 +109,7 @@ def record_cli(training: Training, trainer: Any, module: Any) -> None:
 
 
 def record_data(training: Training, trainer: Any) -> None:
-    """Loaders by role; and the effective batch size."""
+    """Record the loaders by role, the batch size as set and as effective, and the planned steps."""
     found = trainer.train_dataloader
     loaders.record(training, found, "train")
     validating = trainer.val_dataloaders
@@ -125,13 +125,13 @@ def record_data(training: Training, trainer: Any) -> None:
 
 
 def batch_size(trainer: Any) -> int | None:
-    """The batch size of the only training loader; None where it cannot be told."""
+    """The batch size of the only training loader; None if it is not known."""
     size = getattr(trainer.train_dataloader, "batch_size", None)
     return size if isinstance(size, int) else None
 
 
 def about_checkpoint(trainer: Any, path: str) -> dict[str, Any]:
-    """Step, epoch and score of a checkpoint, and what the callback that wrote it says of it."""
+    """Step and epoch of a checkpoint; from the callback that wrote it: score, monitor, whether it is best or last."""
     about: dict[str, Any] = {"step": trainer.global_step, "epoch": trainer.current_epoch}
     for callback in trainer.checkpoint_callbacks:
         scores = getattr(callback, "best_k_models", {})
@@ -148,7 +148,7 @@ def about_checkpoint(trainer: Any, path: str) -> dict[str, Any]:
 
 
 def record_end(training: Training, trainer: Any) -> None:
-    """How far it came, and what stopped it early."""
+    """Record the last step and epoch of a fit, and the callback that stopped it early."""
     end: dict[str, Any] = {"step": trainer.global_step, "epoch": trainer.current_epoch}
     for callback in trainer.callbacks:
         if getattr(callback, "stopped_epoch", 0):

@@ -1,4 +1,4 @@
-"""Where Lightning is hooked: `Trainer.fit` and its like, its connector to loggers, the saving of checkpoints."""
+"""The hooks in Lightning: `Trainer.fit`, `validate` and `test`, the connector to loggers, the saving of checkpoints."""
 
 from __future__ import annotations
 
@@ -43,34 +43,34 @@ hooks = SharedPatches(_put)
 
 
 def switch_on(options: Options) -> None:
-    """Observe all trainers that are imported, whether they know of us or not."""
+    """Observe all trainers for autolog, with or without a callback or logger of ours."""
     _autolog[:] = [options]
     hooks.hold("autolog")
 
 
 def switch_off() -> None:
-    """Observe only those that were given a callback or logger of ours."""
+    """Observe only trainers with a callback or logger of ours."""
     _autolog.clear()
     hooks.release("autolog")
 
 
 def observe_in_worker() -> None:
-    """Observe the trainer that has arrived in a process which another trainer made."""
+    """Observe the trainer in a process that a trainer has started."""
     hooks.hold("worker")
 
 
 def callbacks_for_trainer() -> list[Any]:
-    """What to add to the callbacks of a new trainer: the carrier of a recording, if there may be one."""
+    """The callbacks to add to a new trainer: a carrier while the hooks are installed, else none."""
     return [Carrier()] if hooks.holders else []
 
 
 def connector_speaks() -> bool:
-    """Whether Lightning itself is handing metrics to its loggers at this moment: then they are recorded already."""
+    """Whether Lightning itself is passing metrics to its loggers at this moment; these are recorded already."""
     return _connector_speaks.get()
 
 
 def options_for(trainer: Any) -> Options | None:
-    """What was chosen for this trainer: by a callback or logger of ours, else by autolog; None if nobody asked."""
+    """The options for this trainer, from a callback or logger of ours, else from autolog; None without any."""
     for ours in (*trainer.callbacks, *trainer.loggers):
         options = getattr(ours, "autotrack_options", None)
         if options is not None:
@@ -80,7 +80,7 @@ def options_for(trainer: Any) -> Options | None:
 
 
 def _carry(trainer: Any) -> None:
-    """See to it that a carrier is among the callbacks, also if nobody had asked when the trainer was made."""
+    """Add a carrier to the callbacks if there is none, as when the trainer was made before the hooks were installed."""
     if not Recording.is_carried(trainer):
         trainer.callbacks = [Carrier(), *trainer.callbacks]  # a new list: the old one may be the user's own
 
@@ -122,7 +122,7 @@ def _on_metrics(wrapped: Any, connector: Any, args: tuple[Any, ...], kwargs: Map
 
 
 class _Speaking:
-    """While Lightning hands metrics to its loggers."""
+    """Watch of the connector: sets `connector_speaks` while Lightning passes metrics to its loggers."""
 
     def __init__(self) -> None:
         self._token = _connector_speaks.set(True)
@@ -142,7 +142,7 @@ def _on_checkpoint(wrapped: Any, trainer: Any, args: tuple[Any, ...], kwargs: Ma
 
 
 class _Saving:
-    """The saving of one checkpoint."""
+    """Watch of `Trainer.save_checkpoint`: records the checkpoint."""
 
     def __init__(self, recording: Recording, trainer: Any, path: Any) -> None:
         self._recording = recording
@@ -154,4 +154,4 @@ class _Saving:
             self._recording.checkpoint(self._trainer, self._path)
 
     def raised(self, error: BaseException) -> None:
-        """Nothing was saved, and the exception is the user's."""
+        """Nothing to record: no checkpoint was saved, and the exception propagates to the user."""

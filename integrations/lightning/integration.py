@@ -1,4 +1,4 @@
-"""What there is to know of this integration before Lightning is imported."""
+"""The class of this integration, which is loaded without Lightning."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from autotrack.integrations.lightning.packages import PACKAGES
 
 
 class LightningIntegration(Integration):
-    """Records every fit of every `Trainer`, and the evaluations of what was fitted."""
+    """Records every fit of every `Trainer`, and evaluations by `validate` and `test`."""
 
     watches: ClassVar[tuple[str, ...]] = tuple(f"{package}.trainer.trainer" for package in PACKAGES)
     distribution: ClassVar[str] = ""  # one of two: lightning or pytorch-lightning
     requires: ClassVar[str] = ">=2.0"
 
     def install(self) -> None:
-        """Observe all trainers that are imported."""
+        """Observe the trainers of the packages that are imported."""
         from autotrack.integrations.lightning import hooking
 
         hooking.switch_on(self.options)
 
     def uninstall(self) -> None:
-        """Observe only those that were given a callback or logger of ours."""
+        """Observe only trainers with a callback or logger of ours."""
         hooking = sys.modules.get("autotrack.integrations.lightning.hooking")
         if hooking is not None:
             hooking.switch_off()

@@ -1,4 +1,4 @@
-"""For those who prefer `Trainer(logger=AutotrackLogger())`: Lightning's full contract of a logger, for Fabric too."""
+"""The logger for `Trainer(logger=AutotrackLogger())`, with Lightning's full contract of a logger, for Fabric too."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class AutotrackLogger(TakesOptions, *base_classes("loggers.logger", "Logger", wa
 
     @property
     def experiment(self) -> Run:
-        """The run: that of the fit under way, else one that is opened now; on other ranks one that keeps nothing."""
+        """The run of the current fit, else one that is opened now; on ranks other than 0 a `NullRun`."""
         active = active_run()
         if self._run is not None and (self._run.is_open or active is None):
             return self._run
@@ -57,16 +57,16 @@ class AutotrackLogger(TakesOptions, *base_classes("loggers.logger", "Logger", wa
 
     @property
     def save_dir(self) -> str | None:
-        """Lightning's own files go where they would go without a logger."""
+        """None: Lightning stores its own files where it would without a logger."""
         return None
 
     @property
     def log_dir(self) -> str | None:
-        """The place of the recordings."""
+        """The path of the folder that autotrack records to."""
         return str(collector().place.path)
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Record a row; what Lightning itself hands over has been recorded at that moment."""
+        """Record a row of metrics, unless Lightning's connector passes it: then it is recorded already."""
         if not connector_speaks():
             with guarded("logging metrics"):
                 self.experiment.log(metrics, step)
@@ -84,13 +84,13 @@ class AutotrackLogger(TakesOptions, *base_classes("loggers.logger", "Logger", wa
             modules.record(self.experiment, model)
 
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
-        """Checkpoints are recorded at the moment they are saved."""
+        """Do nothing: a checkpoint is recorded when `Trainer.save_checkpoint` writes it."""
 
     def save(self) -> None:
-        """What was logged is kept already."""
+        """Do nothing: everything logged is already in the journal."""
 
     def finalize(self, status: str) -> None:
-        """Finish the run, if it was this logger that opened it."""
+        """Finish the run if this logger opened it."""
         if self._opened and self._run is not None and self._run.is_open:
             with guarded("finishing the run"):
                 self._run.finish("failed" if status == "failed" else "finished")

@@ -1,4 +1,4 @@
-"""The two packages that hold PyTorch Lightning, and classes of whichever of them the program has."""
+"""The two packages that contain PyTorch Lightning, and look-ups of classes in those that the program has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One fit of a `Trainer`, and the evaluations of what it fitted, as one training."""
+"""One fit of a `Trainer`, and the evaluations of its model, as one training."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def recording_of(trainer: Any, model: Any = None) -> Recording | None:
 
 
 class Recording:
-    """A fit (or a lone evaluation) from its beginning to its end, and what comes after it."""
+    """The recording of a fit (or of an evaluation without one), and of later evaluations of its trainer or model."""
 
     def __init__(self, trainer: Any, model: Any, training: Training, options: Options) -> None:
         self.training = training
@@ -74,9 +74,10 @@ class Recording:
         options: Options,
         observe_in_worker: Callable[[], None],
     ) -> _FitWatch:
-        """Open the training of a fit that is about to begin; returns what waits for its end.
+        """Open the training of a fit that is about to begin; returns the watch of its end.
 
-        `observe_in_worker`, a module's function, is called first in each process that the trainer makes for the fit.
+        `observe_in_worker`, a module-level function, is called first in each process that the trainer starts for the
+        fit.
         """
         asked = facts.arguments(wrapped, trainer, args, kwargs)
         model = asked.pop("model", None)
@@ -93,7 +94,7 @@ class Recording:
 
     @classmethod
     def of_evaluation(cls, trainer: Any, model: Any, what: str, options: Options) -> _FitWatch:
-        """Open a run for an evaluation of something that nobody was seen fitting."""
+        """Open a training for an evaluation of a model without a recorded fit; returns the watch of its end."""
         training = _open(model, options)
         recording = cls(trainer, model, training, options)
         recording.fitting = False
@@ -101,7 +102,7 @@ class Recording:
         return _FitWatch(recording, trainer)
 
     def hand_over(self, trainer: Any, observe_in_worker: Callable[[], None]) -> None:
-        """Leave the loop to the processes that the trainer is about to make; the carrier travels with the trainer."""
+        """Attach the training to the carriers, which go with the trainer to the processes that will run the loop."""
         self.handed_over = True
         for callback in trainer.callbacks:
             if hasattr(callback, "autotrack_carrier"):
@@ -111,7 +112,10 @@ class Recording:
     def of_worker(
         cls, trainer: Any, module: Any, handed: tuple[Callable[[], None], Training, Options]
     ) -> Recording | None:
-        """In a process that the trainer made: continue the training; None on ranks that only follow."""
+        """Continue the training in a process that the trainer started; None on ranks other than 0.
+
+        Those start their system monitor as a side effect.
+        """
         observe, training, options = handed
         observe()
         if trainer.global_rank != 0:
@@ -120,7 +124,7 @@ class Recording:
         return cls(trainer, module, training, options)
 
     def adopt(self, trainer: Any) -> None:
-        """Take what this trainer reports from now on."""
+        """Route events of this trainer and its model to this recording."""
         _of_trainer[trainer] = self
         model = self.model
         if model is not None:
@@ -128,15 +132,15 @@ class Recording:
 
     @staticmethod
     def is_carried(trainer: Any) -> bool:
-        """Whether the trainer runs for the user: the finders swap its callbacks for their own while they try."""
+        """Whether a carrier is among the trainer's callbacks; Lightning's finders replace these during their trials."""
         return any(hasattr(callback, "autotrack_carrier") for callback in trainer.callbacks)
 
     def lead(self) -> None:
-        """Tell other ranks which run it is; called when the strategy has set them up."""
+        """Publish the run's id to the other ranks; called when the strategy has set them up."""
         ranks.lead(self.training.collector.place, self.training.id)
 
     def describe(self, trainer: Any, module: Any) -> None:
-        """Record what was asked for and what it was resolved to, once model and optimizers are in place."""
+        """Record the settings as requested and as resolved, once model and optimizers are set up; start watching."""
         for what, record in facts.GATHERERS:
             with guarded(what):
                 record(self.training, trainer, module)
@@ -149,27 +153,27 @@ class Recording:
             self._watcher = Watcher(self.training, module, self.options.watch)
 
     def watch(self, trainer: Any) -> None:
-        """Look at gradients and weights, if that was asked for and it is time."""
+        """Have the watcher, if there is one, look at gradients and weights at the current step."""
         if self._watcher is not None:
             self._watcher.look(trainer.global_step)
 
     def data(self, trainer: Any) -> None:
-        """Record what the loaders hold, without taking anything from them."""
+        """Record the data loaders without drawing a batch from them."""
         with guarded("the data"):
             facts.record_data(self.training, trainer)
 
     def batch_begins(self, trainer: Any) -> None:
-        """Take the learning rates: when metrics are logged, schedulers have changed them for the next batch."""
+        """Keep the learning rates of the batch: when its metrics are logged, schedulers have set those of the next."""
         self._rates = learning_rates(trainer.optimizers)
 
     def epoch_begins(self, trainer: Any) -> None:
-        """Count from here."""
+        """Reset the step and batch counters at the start of an epoch."""
         self._began_at = trainer.global_step, trainer.fit_loop.total_batch_idx
         self._pace.restart()
         self._pace.begin_epoch()
 
     def epoch_ends(self, trainer: Any) -> None:
-        """Record how long an epoch took, and how much went through it."""
+        """Record the duration of an epoch, and its steps and samples per second."""
         steps, batches = self._began_at
         samples = (trainer.fit_loop.total_batch_idx - batches) * (facts.batch_size(trainer) or 0)
         self._pace.step(samples=samples * max(trainer.world_size, 1), steps=trainer.global_step - steps)
@@ -178,7 +182,7 @@ class Recording:
         self._seen["epochs"] += 1
 
     def metrics(self, trainer: Any, metrics: Mapping[str, Any], step: int | None) -> None:
-        """Record one row that Lightning hands to its loggers, at the step that they get."""
+        """Record one row that Lightning passes to its loggers, at the same step."""
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         row = dict(metrics)
@@ -207,25 +211,25 @@ class Recording:
             self._checkpoints.saved(os.fspath(path), **facts.about_checkpoint(trainer, os.fspath(path)))
 
     def leave(self) -> None:
-        """Let other observers of torch look again."""
+        """Release the loop of this thread, which the integration for plain PyTorch may then record again."""
         charge, self._charge = self._charge, None
         if charge is not None:
             charge.release()
 
     def wind_up(self, trainer: Any) -> None:
-        """Record how far the fit came, and wait for the checkpoints."""
+        """Record the end of the fit and the capture report; a worker process also waits for its background work."""
         self.leave()
         with guarded("the end of a fit"):
             if self.fitting:
                 facts.record_end(self.training, trainer)
             report_capture(self.training, "Lightning", hooks=HOOKS, stopwatch=self.stopwatch, seen=dict(self._seen))
             self._checkpoints.finish()
-        if is_worker():  # which ends without its exit handlers
+        if is_worker():  # a worker process ends without running exit handlers
             owner = self.training.collector
             owner.background.wait(owner.settings.exit_timeout)
 
     def finish(self, trainer: Any, error: BaseException | None) -> None:
-        """Record how the fit ended."""
+        """Finish the training with the status that `error` and the trainer's state give; None for a normal return."""
         if not self.handed_over:
             self.wind_up(trainer)
         if error is None:
@@ -240,7 +244,7 @@ class Recording:
 
 
 class _FitWatch:
-    """Waits for the end of a fit."""
+    """Watch of `fit`, `validate` or `test`: finishes the recording."""
 
     def __init__(self, recording: Recording, trainer: Any) -> None:
         self._recording = recording
@@ -254,7 +258,7 @@ class _FitWatch:
 
 
 def _open(model: Any, options: Options) -> Training:
-    kind = type(getattr(model, "_orig_mod", model))  # what torch.compile wraps
+    kind = type(getattr(model, "_orig_mod", model))  # the module that torch.compile wraps
     name = kind.__name__ if model is not None else "Trainer"
     return begin_training(
         name, "lightning", run_name=options.name, experiment=options.experiment, tags=options.tags, run=options.run

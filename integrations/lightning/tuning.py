@@ -1,4 +1,4 @@
-"""The trial fits of Lightning's learning-rate and batch-size finders: no trainings, but what they found is noted."""
+"""The trial fits of Lightning's learning-rate and batch-size finders: no trainings, only their results are recorded."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _found: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictiona
 
 
 def is_tuning(trainer: Any) -> bool:
-    """Whether this fit is only there to find a learning rate or batch size, by `Tuner`."""
+    """Whether the current fit is a trial of `Tuner` to find a learning rate or batch size."""
     return any(getattr(callback, "_early_exit", False) for callback in trainer.callbacks)
 
 
 class TunerWatch:
-    """Waits for what a finder finds; the next fit of the trainer takes it into its parameters."""
+    """Watch of a trial fit: keeps the finder's result, which the trainer's next fit records as params."""
 
     def __init__(self, trainer: Any) -> None:
         self._trainer = trainer
@@ -31,9 +31,9 @@ class TunerWatch:
                 noted["scale_batch_size"] = callback.optimal_batch_size
 
     def raised(self, error: BaseException) -> None:
-        """The exception is the user's."""
+        """Nothing to record: the exception propagates to the user."""
 
 
 def tuned(trainer: Any) -> dict[str, Any]:
-    """What finders found for this trainer since its last fit, by finder."""
+    """Remove and return the results of finders for this trainer since its last fit, by finder."""
     return _found.pop(trainer, {})

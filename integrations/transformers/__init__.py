@@ -1,8 +1,8 @@
-"""Hugging Face transformers: every `Trainer.train` is a training; what is built on `Trainer` inherits that.
+"""Hugging Face transformers: every `Trainer.train` is a training, in libraries built on `Trainer` too.
 
     from autotrack.integrations.transformers import AutotrackCallback
 
-What is asked for is loaded then: the callback needs transformers, the integration waits for it.
+Each name is loaded at its first access: the callback imports transformers, the integration waits for its import.
 """
 
 from __future__ import annotations

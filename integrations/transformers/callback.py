@@ -1,4 +1,4 @@
-"""The callbacks that people name: by object, or by `report_to="autotrack"`."""
+"""The callbacks that users choose: by object, or by `report_to="autotrack"`."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class AutotrackCallback(TakesOptions, Carrier):
 
 
 class Reporter(Carrier):
-    """What `report_to="autotrack"` adds."""
+    """The callback that `report_to="autotrack"` adds."""
 
     def __init__(self) -> None:
         _observe()
 
 
 def offer() -> None:
-    """Let `report_to="autotrack"` be understood."""
+    """Register `Reporter` with transformers under the name "autotrack", for `report_to`."""
     integration_utils.INTEGRATION_TO_CALLBACK.setdefault(NAME, Reporter)
 
 

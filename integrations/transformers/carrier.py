@@ -1,4 +1,4 @@
-"""The callback that carries a recording through `Trainer`'s loop; under autolog it is among the default callbacks."""
+"""The callback that forwards the events of `Trainer`'s loop to a recording; a default callback under autolog."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autotrack.integrations.transformers.recording import Recording
 
 
 class Carrier(TrainerCallback):
-    """Hands the events of a training on to its recording; keeps nothing that would travel with a trainer."""
+    """Forwards the events of a training to its recording, which is left out when a trainer is pickled."""
 
     autotrack_carrier = True
     autotrack_recording: Recording | None = None

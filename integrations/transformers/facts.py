@@ -1,4 +1,4 @@
-"""What is known of a training from the objects that transformers holds, as plain values; nothing is run or consumed."""
+"""Facts of a training as plain values, read from the objects that transformers holds; nothing is run or consumed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from autotrack.training.neural import loaders, modules, optimizers
 
 PREFIX = "checkpoint"  # transformers' PREFIX_CHECKPOINT_DIR
 _DERIVED = {"_n_gpu", "distributed_state", "deepspeed_plugin", "hf_deepspeed_config"}
-# What the arguments fill in by themselves where nobody said anything.
+# Arguments that transformers fills in if the user does not set them: whether a value is the one filled in.
 _FILLED_IN: dict[str, Callable[[Any, Any], bool]] = {
     "run_name": lambda args, value: value == args.output_dir,
     "report_to": lambda args, value: value in ([], ["none"], ["all"]),
@@ -25,12 +25,12 @@ _FILLED_IN: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def short(value: Any) -> Any:
-    """Enums by their value, everything else as it is."""
+    """The value of an enum member; any other object as it is."""
     return value.value if isinstance(value, enum.Enum) else value
 
 
 def record_arguments(training: Training, trainer: Any, state: Any, objects: Mapping[str, Any]) -> None:
-    """The `TrainingArguments`: what was set, apart from the defaults; tokens are masked by name."""
+    """Record the `TrainingArguments`, set ones apart from defaults; tokens are masked by name."""
     args = trainer.args
     plain = args.to_dict()  # tokens are masked in it
     chosen: dict[str, Any] = {}
@@ -57,7 +57,7 @@ def _is_default(args: Any, field: Any, value: Any) -> bool:
 
 
 def record_resolved(training: Training, trainer: Any, state: Any, objects: Mapping[str, Any]) -> None:
-    """Batch sizes, planned steps, devices, precision."""
+    """Record batch sizes, planned steps and epochs, devices, precision, callbacks."""
     args = trainer.args
     size = args.train_batch_size
     resolved = {
@@ -77,7 +77,7 @@ def record_resolved(training: Training, trainer: Any, state: Any, objects: Mappi
 
 
 def record_model(training: Training, trainer: Any, state: Any, objects: Mapping[str, Any]) -> None:
-    """The layers, the share that is trained, the configurations of model, adapters and generation."""
+    """Record the layers, the share of trained parameters, the configurations of model, adapters and generation."""
     model = trainer.model
     found = modules.record(training, model)
     total = found.totals.get("parameters", 0)
@@ -95,7 +95,7 @@ def record_model(training: Training, trainer: Any, state: Any, objects: Mapping[
 
 
 def record_tokenizer(training: Training, trainer: Any, state: Any, objects: Mapping[str, Any]) -> None:
-    """Which tokenizer or processor it is, and how large its vocabulary."""
+    """Record the class, name, settings and vocabulary size of the tokenizer or processor."""
     tokenizer = objects.get("processing_class") or objects.get("tokenizer")
     if tokenizer is None:
         return
@@ -107,7 +107,7 @@ def record_tokenizer(training: Training, trainer: Any, state: Any, objects: Mapp
 
 
 def record_optimizer(training: Training, trainer: Any, state: Any, objects: Mapping[str, Any]) -> None:
-    """The optimizer and its schedule, as they are now."""
+    """Record the optimizer and its schedule with their current settings."""
     if objects.get("optimizer") is not None:
         optimizers.record_optimizers(training, objects["optimizer"])
     if objects.get("lr_scheduler") is not None:
@@ -115,7 +115,7 @@ def record_optimizer(training: Training, trainer: Any, state: Any, objects: Mapp
 
 
 def record_data(training: Training, trainer: Any, state: Any, objects: Mapping[str, Any]) -> None:
-    """The data sets by role, without taking anything from them."""
+    """Record the data sets by role, without consuming them, and the data collator."""
     for role, data in (("train", trainer.train_dataset), ("val", trainer.eval_dataset)):
         if data is not None and not isinstance(data, str):
             loaders.record(training, data, role)  # type: ignore[arg-type]
@@ -126,7 +126,7 @@ def record_data(training: Training, trainer: Any, state: Any, objects: Mapping[s
 
 
 def checkpoint(trainer: Any, state: Any) -> tuple[str, dict[str, Any]]:
-    """The folder of the checkpoint at this step, and what the trainer says of it."""
+    """The folder of the checkpoint at this step, with its step, epoch, score, monitor, and whether it is the best."""
     folder = _folder(trainer.args.output_dir, f"{PREFIX}-{state.global_step}")
     args = trainer.args
     about: dict[str, Any] = {"step": state.global_step, "epoch": state.epoch}
@@ -141,14 +141,14 @@ def checkpoint(trainer: Any, state: Any) -> tuple[str, dict[str, Any]]:
 
 
 def resumed_from(trainer: Any, asked: Any, state: Any) -> str:
-    """The checkpoint folder that a training went on from: the one it was told, or the last one of its own."""
+    """The checkpoint folder that a training resumed from: the path `asked`, or else its own at the current step."""
     if isinstance(asked, (str, os.PathLike)):
         return os.fspath(asked)
     return _folder(trainer.args.output_dir, f"{PREFIX}-{state.global_step}")
 
 
 def _folder(output: str, name: str) -> str:
-    """Right below the output folder; in a search, below that of the trial: the latest one of this name."""
+    """The folder `name` directly in `output`; in a search, the latest one in a trial's folder."""
     direct = os.path.join(output, name)
     if os.path.isdir(direct):
         return direct
@@ -157,7 +157,7 @@ def _folder(output: str, name: str) -> str:
 
 
 def record_end(training: Training, trainer: Any) -> None:
-    """How far it came, what stopped it early, and what was put back."""
+    """Record the last step and epoch, the callback that stopped the training, the best checkpoint, the restored one."""
     state, args = trainer.state, trainer.args
     end: dict[str, Any] = {"step": state.global_step, "epoch": state.epoch}
     for one in trainer.callback_handler.callbacks:

@@ -30,7 +30,7 @@ hooks = SharedPatches(_put)
 
 
 def switch_on(options: Options) -> None:
-    """Observe `Trainer`, and be among the callbacks of each one that is made."""
+    """Observe `Trainer` for autolog, and add the carrier to the default callbacks of new trainers."""
     _autolog[:] = [options]
     hooks.hold("autolog")
     defaults = sys.modules[TRAINER].DEFAULT_CALLBACKS
@@ -39,7 +39,7 @@ def switch_on(options: Options) -> None:
 
 
 def switch_off() -> None:
-    """Be no default any more; a callback that somebody made himself goes on."""
+    """Remove the carrier from the default callbacks; trainers with a callback of the user's are still recorded."""
     _autolog.clear()
     hooks.release("autolog")
     defaults = sys.modules[TRAINER].DEFAULT_CALLBACKS
@@ -48,13 +48,13 @@ def switch_off() -> None:
 
 
 def carrier_of(trainer: Any) -> Any:
-    """The first callback of ours that the trainer has; None without one."""
+    """The first carrier among the trainer's callbacks; None without one."""
     callbacks = trainer.callback_handler.callbacks
     return next((one for one in callbacks if getattr(one, "autotrack_carrier", False)), None)
 
 
 def options_for(trainer: Any) -> Options | None:
-    """What was chosen for this trainer: by a callback of ours, else by autolog; None if nobody asked."""
+    """The options for this trainer: a callback's, else autolog's, else the defaults if it has a carrier, else None."""
     for one in trainer.callback_handler.callbacks:
         options = getattr(one, "autotrack_options", None)
         if options is not None:
@@ -69,7 +69,7 @@ def _wanted(trainer: Any) -> Options | None:
     options = options_for(trainer)
     if options is None or is_worker() or not recording_allowed(automatic=False):
         return None
-    if carrier_of(trainer) is None:  # it was made before anybody asked for a recording
+    if carrier_of(trainer) is None:  # the trainer was made before recording was switched on
         trainer.add_callback(Carrier())
     return options
 

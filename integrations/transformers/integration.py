@@ -1,4 +1,4 @@
-"""What there is to know of this integration before transformers is imported."""
+"""The class of this integration, which is loaded without transformers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class TransformersIntegration(Integration):
     requires: ClassVar[str] = ">=4.40"
 
     def install(self) -> None:
-        """Observe `Trainer`, and be among the callbacks of each one that is made."""
+        """Observe `Trainer`, add the carrier to its default callbacks, and register `report_to="autotrack"`."""
         from autotrack.integrations.transformers import callback, hooking
 
         hooking.switch_on(self.options)
         callback.offer()
 
     def uninstall(self) -> None:
-        """Be no default any more; a callback that somebody made himself goes on."""
+        """Remove the carrier from the default callbacks; trainers with a callback of the user's are still recorded."""
         hooking = sys.modules.get("autotrack.integrations.transformers.hooking")
         if hooking is not None:
             hooking.switch_off()

@@ -8,13 +8,13 @@ from typing import Any
 
 _ROLES = {"eval_": "val/", "test_": "test/", "train_": "train/"}
 _AS_THEY_ARE = frozenset({"epoch", "total_flos", "num_input_tokens_seen", "num_tokens"})
-# What is logged once at the end under the name that each step has: the mean over all of them.
+# Means over all steps, logged once at the end: prefix rules would give them the keys of single steps' values.
 _SUMMARIES = {"train_loss": "train/mean_loss"}
 
 
 @lru_cache(maxsize=1024)
 def role_first(name: str) -> str:
-    """The key for one of transformers' names."""
+    """The metric key for a name of transformers', with the role first."""
     if name in _AS_THEY_ARE or "/" in name.split("_", maxsplit=1)[0]:
         return name
     if name in _SUMMARIES:
@@ -26,7 +26,7 @@ def role_first(name: str) -> str:
 
 
 def renamed(logs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The numbers by key, and the names of what are no numbers."""
+    """The numbers in `logs` by metric key, and the names of values that are not numbers."""
     numbers: dict[str, Any] = {}
     others: list[str] = []
     for name, value in logs.items():

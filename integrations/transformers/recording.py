@@ -1,4 +1,4 @@
-"""One training of a `Trainer` as it goes on, and a search over several."""
+"""The recordings of one training of a `Trainer`, and of a search over several."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def search_of(trainer: Any) -> Search | None:
 
 
 class Recording:
-    """A training from `train` to its end; evaluations and predictions that come later belong to it, too."""
+    """The recording of a training; evaluations and predictions after it are recorded in it, too."""
 
     def __init__(self, trainer: Any, options: Options, training: Training) -> None:
         self.training = training
@@ -65,12 +65,12 @@ class Recording:
         return recording
 
     def carried_by(self, carrier: Any) -> Recording:
-        """Let `carrier` hand on the events of the loop."""
+        """Have `carrier` forward the events of the loop to this recording; returns the recording."""
         carrier.autotrack_recording = self
         return self
 
     def describe(self, state: Any, objects: Mapping[str, Any]) -> None:
-        """Record what was asked for and what it was resolved to; model and optimizer are in place now."""
+        """Record the settings as requested and as resolved, once model and optimizer are set up; start watching."""
         trainer = self._trainer()
         if self._charge is None:
             self._charge = ownership.take("transformers")
@@ -95,16 +95,16 @@ class Recording:
             self.training.set_tags({"resumed_from": origin})
 
     def watch(self, state: Any) -> None:
-        """Look at gradients and weights, if that was asked for and it is time."""
+        """Have the watcher, if there is one, look at gradients and weights at the current step."""
         if self._watcher is not None:
             self._watcher.look(state.global_step)
 
     def epoch_begins(self) -> None:
-        """Count from here."""
+        """Start the time of an epoch."""
         self._pace.begin_epoch()
 
     def epoch_ends(self, state: Any) -> None:
-        """Record how long an epoch took."""
+        """Record the duration of an epoch."""
         self.training.log({**self._pace.end_epoch(), "epoch": state.epoch or 0}, step=state.global_step)
         self._seen["epochs"] += 1
 
@@ -137,11 +137,11 @@ class Recording:
             self._seen["checkpoints"] += 1
 
     def returned(self, result: Any) -> None:
-        """The training ended well."""
+        """Finish the training after a normal return."""
         self._end(None)
 
     def raised(self, error: BaseException) -> None:
-        """The training ended by an exception, which goes on to the user."""
+        """Finish the training with the exception, which propagates to the user."""
         self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
@@ -163,7 +163,7 @@ class Recording:
 
 
 class Search:
-    """A hyperparameter search: its trials are runs of their own below it."""
+    """A hyperparameter search; its trials are child runs."""
 
     def __init__(self, trainer: Any, options: Options, given: Mapping[str, Any]) -> None:
         self._trainer = trainer
@@ -178,14 +178,14 @@ class Search:
         self._charge = ownership.take("transformers")
 
     def trial(self, trial: Any) -> Training:
-        """The training of the next trial."""
+        """Open the run of the next trial, and return its training."""
         number = getattr(trial, "number", None)
         params = trial if isinstance(trial, dict) else {}
         run = begin_trial(self.training, f"trial-{number}" if number is not None else "trial", params=params)
         return Training(run, 0, owns_run=True)
 
     def returned(self, result: Any) -> None:
-        """The search ended well: what was best."""
+        """Record the best trial, and finish the search."""
         self._release()
         with guarded("what a search found"):
             best = result[0] if isinstance(result, list) and result else result
@@ -196,7 +196,7 @@ class Search:
         self.training.finish()
 
     def raised(self, error: BaseException) -> None:
-        """The search ended by an exception."""
+        """Finish the search with the exception that ended it."""
         self._release()
         self.training.finish(how_it_ended(error)[0], failure=error)
 

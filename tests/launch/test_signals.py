@@ -18,7 +18,8 @@ import autotrack
 
 PYTHON = [sys.executable, "-S", "-c"]
 Start = Callable[..., "subprocess.Popen[bytes]"]
-SAY_AND_WAIT = "print('ready', flush=True); time.sleep(60)"
+# In short sleeps: Python runs a handler between two calls, but not for a signal that comes just before a long sleep.
+SAY_AND_WAIT = "print('ready', flush=True)\nfor _ in range(1200): time.sleep(0.05)"
 
 
 def ready(process: subprocess.Popen[bytes]) -> None:

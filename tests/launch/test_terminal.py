@@ -66,7 +66,7 @@ print('typed', input())
 
 def test_ctrl_c_ends_what_does_not_handle_it(terminal: Open):
     """By the signal, as a shell has to see; the run was killed."""
-    window = terminal(*PYTHON, "import time; print('ready', flush=True); time.sleep(60)")
+    window = terminal(*PYTHON, "import time; print('ready', flush=True)\nfor _ in range(1200): time.sleep(0.05)")
     window.shows(b"ready")
     window.type(b"\x03")
     assert window.end() == -signal.SIGINT

@@ -192,7 +192,7 @@ def _check_options(names: Sequence[str], given: Mapping[str, Any]) -> None:
 
 
 def _options_of(kind: type[Integration], given: Mapping[str, Any]) -> Options:
-    """The options object of an integration, of those options that it has."""
+    """The options object of an integration, made of those `given` options that the integration has."""
     known = _option_names(kind)
     return kind.options_type(**{option: value for option, value in given.items() if option in known})
 
@@ -228,7 +228,7 @@ def _is_installed(watches: Sequence[str]) -> bool:
 
 
 def _distribution_of(name: str) -> str:
-    """What users install for an integration, as far as that is known."""
+    """The distribution that users install for an integration; the integration's name if that is not known."""
     kind = _loaded(name)
     return kind.distribution if kind is not None and kind.distribution else name
 

@@ -15,7 +15,7 @@ _listeners: dict[str, dict[str, Callable[[str], None]]] = {}
 
 
 def when_imported(module: str, owner: str, listener: Callable[[str], None]) -> None:
-    """Call `listener(module)` as soon as `module` is imported, at once if it is.
+    """Call `listener(module)` as soon as `module` is imported, at once if it already is.
 
     Each `owner` has one listener per module, a second one replaces the first. A failing listener fails neither
     the import nor the others.

@@ -42,7 +42,7 @@ class CallbackOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Options(CallbackOptions):
-    """The options of `autolog(…)`: those of callbacks, and what is recorded besides. A subclass may add its own."""
+    """The options of `autolog(…)`: those of callbacks, and which other facts are recorded. Subclasses may add some."""
 
     log_input_examples: bool = True
     log_training_metrics: bool = True

@@ -49,7 +49,7 @@ _changing = threading.RLock()
 
 
 class Observation:
-    """The context in which a stand-in makes one call: tells the observer before it, and its watch after it."""
+    """The context in which a stand-in makes one call: runs the observer before it, the observer's watch after it."""
 
     __slots__ = ("_call", "_key", "_watch", "result")
 

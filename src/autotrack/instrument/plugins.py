@@ -1,6 +1,6 @@
 """The entry points of autotrack's own groups, of every installed distribution.
 
-`importlib.metadata.entry_points` parses those of all distributions for any question. Here only the distributions that
+`importlib.metadata.entry_points` parses those of all distributions for any query. Here only the distributions that
 mention a group of ours are parsed: with a few hundred installed, that takes a fourth of the time.
 """
 
@@ -21,7 +21,7 @@ def plugins(group: str) -> list[EntryPoint]:
     """The entry points of `group`, which begins with "autotrack.", each once, in the order of `sys.path`.
 
     Nothing is loaded. Of two copies of a distribution both are read: the metadata that an earlier build has left in the
-    current folder hides nothing of what is installed.
+    current folder does not hide those of the installed one.
     """
     return [point for point in _found(tuple(sys.path)) if point.group == group]
 

@@ -17,8 +17,8 @@ from typing import Any
 MARK = "__autotrack__"
 _KEY = "the key that a stand-in reports under"
 
-# Frames of files whose name contains these two words are not counted by `warnings.warn(stacklevel=…)`: a warning
-# from inside the user's function still points at the user's line.
+# Frames of files whose name contains "importlib" and "_bootstrap" are not counted by `warnings.warn(stacklevel=…)`: a
+# warning from inside the user's function still points at the user's line.
 FILENAME = "<autotrack, not counted, as importlib._bootstrap is not>"
 
 _METHOD = """\
@@ -90,7 +90,7 @@ class Shape:
         return ", ".join(parts)
 
     def passed(self) -> str:
-        """The arguments of a call that hands all parameters on, as source."""
+        """The arguments of a call that passes all parameters on, as source."""
         parts = [*self.positional, *([f"*{self.rest}"] if self.rest else [])]
         parts += [f"{name}={name}" for name in self.keyword_only]
         return ", ".join([*parts, *([f"**{self.keywords}"] if self.keywords else [])])
@@ -130,7 +130,7 @@ def swapped_code(function: FunctionType, key: str) -> CodeType:
 
 
 def _named(code: CodeType, key: str, name: str, qualified: str) -> CodeType:
-    """The code under another name, and reporting under `key`: far cheaper than compiling it for each."""
+    """A copy of `code` with other names, reporting under `key`: far cheaper than compiling it for each function."""
     changes: dict[str, Any] = {
         "co_name": name,
         "co_consts": tuple(key if constant == _KEY else constant for constant in code.co_consts),

@@ -54,8 +54,8 @@ class Sink(ABC):
     def write(self, batch: Batch, blobs: BlobReader) -> None:
         """Store a batch durably, and move the journal's position to `batch.end` with it.
 
-        `blobs` reads the files that the events name. After any exception the batch counts as not delivered: it comes
-        again later.
+        `blobs` reads the files that the events name. After any exception the batch counts as not delivered: it is
+        delivered again later.
         """
 
     def close(self) -> None:

@@ -37,7 +37,7 @@ def deliver(
 ) -> Delivered:
     """Deliver all events that the sink has not confirmed yet, of all journals of the place or of `only` that one.
 
-    `stop` is asked between batches. An error of the sink ends the round and is returned in the result, not raised.
+    `stop` is called between batches. An error of the sink ends the round and is returned in the result, not raised.
     """
     done = Delivered(sink.name)
     lease = FileLock(place.delivery(sink.name) / DELIVERY_LEASE)

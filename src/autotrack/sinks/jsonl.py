@@ -1,11 +1,11 @@
-"""A folder of JSON lines: every event as one line, a file per journal. Readable by everything, forever.
+"""A folder of JSON lines: every event as one line, a file per journal.
 
 `jsonl:///absolute/folder` or `jsonl:relative/folder`. A line is the event as recorded, tagged by "event"; metric
 rows are lines of {"event": "metrics", "run", "training", "step", "time", "values"}. NaN and infinities are written
 as the strings "NaN", "Infinity" and "-Infinity", since JSON has none.
 
 The position up to which a journal was written, and the size of its file then, are kept beside it; lines that a crash
-left behind that size are cut off before the next one is written. So every event is there exactly once.
+left behind that size are cut off before the next one is written. So the folder holds every event exactly once.
 """
 
 from __future__ import annotations

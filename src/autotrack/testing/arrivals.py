@@ -13,7 +13,7 @@ from autotrack.events import AnyEvent, MetricRows
 
 
 class Arrived(NamedTuple):
-    """One fact of one run as a sink holds it. `what` says what the name, the value and the step are.
+    """One fact of one run as a sink holds it. `what` is its kind, which determines what the other fields hold.
 
     | what | name | value |
     |---|---|---|
@@ -73,7 +73,7 @@ def missing_and_surplus(
 
 
 def _outcome(facts: Iterable[Arrived], leaves_out: Iterable[str]) -> Iterator[Arrived]:
-    """The facts as they stand in the end, hashable: a sink may keep every revision of a value or only the latest."""
+    """The final state of the facts, hashable: a sink may keep every revision of a value or only the latest."""
     latest: dict[tuple[str, ...], Arrived] = {}
     for fact in facts:
         if fact.what in leaves_out:

@@ -1,4 +1,4 @@
-"""The tests that every integration must pass, and where the runs of a test are recorded."""
+"""The tests that every integration must pass, and a context in which tests record to a folder of their own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class IntegrationTestCase(ABC):
 
     @abstractmethod
     def uninstall(self) -> None:
-        """Switch it off."""
+        """Switch the integration off."""
 
     @abstractmethod
     def train(self, *, fail: bool = False) -> Any:

@@ -1,4 +1,4 @@
-"""What `SinkTestCase` records: for each kind of fact some that a careless sink loses."""
+"""The facts that `SinkTestCase` records: for each kind, examples that a careless sink loses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def digest(data: bytes) -> str:
 
 
 _FAILURE = events.Failure(type="builtins.ValueError", message="diverged", traceback="Traceback …")
-_CHILD = "run-b"  # a run below the first one
+_CHILD = "run-b"  # a child of the first run
 FILES = {name: name.encode() * 7 for name in ("report.html", "weights, first", "weights, second", "image")}
 
 
@@ -59,8 +59,8 @@ STORED_BYTES = {
 MISSING = events.Artifact(**_at(113.0, name="gone.bin", digest=digest(b"deleted"), size=7, kind="checkpoint"))
 
 
-#: The facts of each case follow the start of a run; if they contain no end of it, that follows them. A case is named
-#: after the kind of fact that it tests (`Arrived.what`), and behind a dot after the part of it.
+#: The facts of each case are recorded after the start of a run, whose end is added unless they contain one. A case is
+#: named after the kind of fact that it tests (`Arrived.what`), and after a dot, the aspect of it.
 CASES: dict[str, tuple[Fact, ...]] = {
     "started": (),
     "kind": (events.RunStarted(run=_CHILD, time=110.0, name="child", experiment="tests", kind="trial"),),

@@ -69,7 +69,7 @@ class SinkTestCase(ABC):
 
     @abstractmethod
     def make_sink(self, folder: Path) -> Sink:
-        """A sink that keeps its events in or below `folder`; a second call with the same folder is a new process."""
+        """A sink that keeps its events in or below `folder`; a second call with it stands for a new process."""
 
     @abstractmethod
     def events_in(self, sink: Sink) -> list[Arrived]:
@@ -142,7 +142,7 @@ class SinkTestCase(ABC):
         self._same(self.events_in(again), expected)
 
     def test_a_batch_that_comes_twice_is_taken_once(self, tmp_path: Path) -> None:
-        """A batch that a crash between writing and remembering sends again changes nothing."""
+        """A batch that is delivered again, as after a crash before its position was noted, changes nothing."""
         if not self.exactly_once:
             _skip("the sink takes events at least once")
         place, sink = _place(tmp_path), self.make_sink(tmp_path / "sink")
