@@ -237,31 +237,30 @@ def pytest_configure(config):
         import autotrack
         autotrack.autolog("sklearn")
 """
-SEARCH = "sklearn.model_selection.tests.test_search"
-VALIDATION = "sklearn.model_selection.tests.test_validation"
 
 
 @pytest.mark.parametrize(
-    ("modules", "chosen"),
+    "modules",
     [
-        ([SEARCH, VALIDATION], "grid_search_no_score or refit or pickle or cross_val_score_errors or fit_params"),
-        pytest.param([SEARCH, VALIDATION], "", marks=pytest.mark.slow),
-        pytest.param(["sklearn.model_selection.tests.test_successive_halving"], "", marks=pytest.mark.slow),
-        pytest.param(["sklearn.callback", "sklearn.tests.test_pipeline"], "", marks=pytest.mark.slow),
+        ["test_search", "test_successive_halving"],
+        ["test_validation", "sklearn.callback", "sklearn.tests.test_pipeline"],
     ],
+    ids=["searches", "validation and pipelines"],
 )
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_scikit_learns_own_tests_agree(tmp_path, modules, chosen):
+def test_scikit_learns_own_tests_agree(tmp_path, modules):
     """The tests that scikit-learn ships pass, fail and skip one by one as they do without autolog."""
     (tmp_path / "switch.py").write_text(SWITCH)
-    assert _outcomes(tmp_path, modules, chosen, "1") == _outcomes(tmp_path, modules, chosen, "")
+    names = [name if "." in name else f"sklearn.model_selection.tests.{name}" for name in modules]
+    assert _outcomes(tmp_path, names, "1") == _outcomes(tmp_path, names, "")
 
 
-def _outcomes(folder, modules, chosen, record):
+def _outcomes(folder, modules, record):
     """How each of scikit-learn's tests ended, by its name."""
     command = [sys.executable, "-m", "pytest", "-p", "switch", "-p", "no:cacheprovider", "-n0", "-q", "-rA", "--tb=no"]
     done = subprocess.run(
-        [*command, "-k", chosen, "--pyargs", *modules], capture_output=True, text=True, cwd=folder,
+        [*command, "--pyargs", *modules], capture_output=True, text=True, cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder), "RECORD": record},
     )  # fmt: skip
     lines = [line.split(" - ")[0] for line in done.stdout.splitlines()]
