@@ -85,24 +85,18 @@ def open_run(
     """As `start_run`; a run without a name is numbered after `base` (`base-12`), by default the experiment's name."""
     owner = collector()
     if not recording_allowed(automatic=False) or follows(owner):
-        silent = NullRun(owner, run_id or new_run_id(), name=name or "off", experiment=experiment or "off")
-        collector_module.push(silent)
-        return silent
+        return _open_silently(
+            NullRun(owner, run_id or new_run_id(), name=name or "off", experiment=experiment or "off")
+        )
     shell = notebook.session()
     if shell is not None and parent is None:
         shell.make_way(owner)
-    if run_id is not None or resume is not None:
-        from autotrack.recording.lifecycle.resume import earlier_attempt
-
-        wanted = resume.id if isinstance(resume, Run) else resume
-        if run_id in owner.open_runs:
-            raise RunActiveError(f"run {run_id} is already open in this process")
-        earlier = earlier_attempt(owner, run_id=run_id, reference=wanted)
-        if earlier is not None:
-            return _open(earlier, params=params, tags=tags, resumed=True)
+    earlier = _resumed(owner, run_id, resume)
+    if earlier is not None:
+        return _open(earlier, params=params, tags=tags, resumed=True)
     owner.open_journal()
     around = run_around()
-    above = parent.id if isinstance(parent, Run) else parent or (around.id if around is not None else None)
+    above = _id_of(parent) or _id_of(around)
     if above is None and run_id is None:
         left = requeue.interrupted(owner, kind, experiment_name(owner, experiment), name)
         if left is not None:
@@ -142,6 +136,26 @@ def run_around() -> Run | None:
     if around is not None and around.kind in ("training", "search") and around.thread != threading.get_ident():
         return None
     return around
+
+
+def _resumed(owner: Collector, run_id: str | None, resume: Run | str | None) -> Run | None:
+    """The next attempt of the run that the caller resumes, by a reference or by an id that exists; else None."""
+    if run_id is None and resume is None:
+        return None
+    from autotrack.recording.lifecycle.resume import earlier_attempt
+
+    if run_id in owner.open_runs:
+        raise RunActiveError(f"run {run_id} is already open in this process")
+    return earlier_attempt(owner, run_id=run_id, reference=_id_of(resume))
+
+
+def _id_of(run: Run | str | None) -> str | None:
+    return run.id if isinstance(run, Run) else run
+
+
+def _open_silently(run: NullRun) -> NullRun:
+    collector_module.push(run)
+    return run
 
 
 def _open(run: Run, *, params: Mapping[str, Any] | None, tags: Mapping[str, Any] | None, resumed: bool) -> Run:
