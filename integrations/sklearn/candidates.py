@@ -53,7 +53,7 @@ class Candidates:
     def row(self, number: int, of: int, split: int) -> int:
         """The row in `cv_results_` of candidate `number` of a round of `of` candidates.
 
-        A pair of candidate and split that comes again starts a new round (successive halving has several).
+        A pair of candidate and split that is repeated starts a new round (successive halving has several).
         """
         with self._lock:
             if (number, split) in self._round_seen:

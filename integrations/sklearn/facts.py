@@ -44,7 +44,7 @@ class Arguments:
 
 
 def params_of(estimator: Any) -> Params:
-    """The parameters by scikit-learn's names (`C`, `clf__C`); set means different from the signature's default."""
+    """The parameters by scikit-learn's names (`C`, `clf__C`); `chosen` ones differ from the signature's default."""
     everything = _everything(estimator)
     found = Params()
     for key, value in everything.items():

@@ -43,7 +43,7 @@ _METHODS = {
     "partial_fit": PARTIAL,
 }
 
-# Functions of sklearn.metrics that are not metrics of predictions.
+# Functions of sklearn.metrics that evaluate nothing: scorer helpers, distances, kernels.
 _NO_METRICS = frozenset({
     "check_scoring", "get_scorer", "get_scorer_names", "make_scorer", "euclidean_distances", "nan_euclidean_distances",
     "pairwise_distances", "pairwise_distances_argmin", "pairwise_distances_argmin_min", "pairwise_distances_chunked",

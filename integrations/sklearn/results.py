@@ -19,7 +19,7 @@ SHORT = {
     "matthews_corrcoef_score": "mcc",
 }  # fmt: skip
 
-# Options that do not change the value, or that show in the shape of the result: not part of the metric's name.
+# Options about how to compute, or that show in the shape of the result: not part of the metric's name.
 _SILENT = {"zero_division", "n_jobs", "random_state", "output_dict", "digits", "drop_intermediate", "target_names"}
 _BY_VALUE = {"average", "multi_class"}
 
@@ -76,7 +76,7 @@ def is_number(value: Any) -> bool:
 
 
 def numbers_of(function: str, name: str, result: Any) -> dict[str, Any] | None:
-    """The result as metrics by name; None if it is not one number or a named tuple of numbers."""
+    """The result as metrics by name; None if it is neither a number nor a tuple of numbers with known names."""
     if is_number(result):
         return {name: result}
     if type(result) is tuple and function in _COLUMNS and all(part is None or is_number(part) for part in result):

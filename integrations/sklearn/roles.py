@@ -33,7 +33,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One call of `train_test_split`: marks of its arguments, and the part of an earlier split they are, if any."""
+    """One call of `train_test_split`: marks of its arguments, and the part of an earlier split being split, if any."""
 
     whole: Part | None
     given: tuple[Mark, ...]

@@ -24,7 +24,7 @@ _this_thread = threading.local()
 
 
 class Search(ListeningFit):
-    """The fit of a `GridSearchCV` or its like."""
+    """The fit of a `GridSearchCV` or another search."""
 
     kind: RunKind = "search"
     candidates: Candidates | None = None
