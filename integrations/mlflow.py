@@ -1,6 +1,6 @@
-"""MLflow: what the program logs there is recorded here, too; what MLflow keeps is the same as without us.
+"""MLflow: records also what the program logs to MLflow, whose own records stay unchanged.
 
-Everything is heard at `MlflowClient`, which the functions of `mlflow` call as well, so that each fact comes by once.
+Calls are observed at `MlflowClient`, through which the functions of `mlflow` go as well, so each fact is seen once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _model_name: ContextVar[str] = ContextVar("autotrack_mlflow_model", default="")
 
 
 class MlflowIntegration(Integration):
-    """Hears runs, params, metrics, tags, artifacts and models that the program logs to MLflow."""
+    """Records runs, params, metrics, tags, artifacts and models that the program logs to MLflow."""
 
     watches: ClassVar[tuple[str, ...]] = ("mlflow",)
     distribution: ClassVar[str] = "mlflow"
@@ -43,7 +43,7 @@ class MlflowIntegration(Integration):
         self._lock = threading.RLock()
 
     def install(self) -> None:
-        """Observe the client, and the few functions that know more than they tell it."""
+        """Patch the client, and the few functions with information that they do not pass to it."""
         from mlflow.models import Model
         from mlflow.tracking import MlflowClient, fluent
 
@@ -64,14 +64,14 @@ class MlflowIntegration(Integration):
         self._function(getattr(fluent, "_get_or_start_run", None), _on_implicit)
 
     def uninstall(self) -> None:
-        """Put everything back; runs of ours that are open for one of theirs stay open until the program ends."""
+        """Undo the patches; our runs that were opened for an MLflow run stay open until the program ends."""
         super().uninstall()
         self._runs.clear()
         self._made.clear()
         self._experiments.clear()
 
     def heard(self, run_id: str) -> Heard:
-        """Where the facts of the MLflow run go; a run that nobody saw begin begins here."""
+        """The recording of the MLflow run; begun now if the start of the run was not observed."""
         with self._lock:
             found = self._runs.get(run_id)
             if found is None:
@@ -80,14 +80,18 @@ class MlflowIntegration(Integration):
             return found
 
     def started(self, run_id: str, info: Any, tags: Mapping[str, str], *, late: bool) -> None:
-        """An MLflow run has begun; `late` is one that MLflow opened itself because something was logged."""
+        """Record the start of an MLflow run.
+
+        With `late` (opened by MLflow itself for a log call, or by a framework's logger) no run of ours is begun for it:
+        its facts go where those of `autotrack.log` go at the time.
+        """
         with self._lock:
             self._made.pop(run_id, None)
             if run_id not in self._runs:
                 self._runs[run_id] = Heard(SOURCE) if late else self._begun(run_id, info, tags)
 
     def ended(self, run_id: str, status: str) -> None:
-        """An MLflow run has ended."""
+        """Record the end of an MLflow run."""
         heard = self._runs.get(run_id)
         if heard is not None:
             heard.finish(STATUS.get(status, "finished"))
@@ -144,7 +148,7 @@ class MlflowIntegration(Integration):
 
 
 class _Facts:
-    """What the calls on a client say. Inside another one of these a call says nothing new."""
+    """Observers of the client's logging calls; nested calls repeat the outer one's facts and are ignored."""
 
     def __init__(self, owner: MlflowIntegration) -> None:
         self._owner = owner
@@ -187,7 +191,7 @@ class _Facts:
             _take_model(self._owner, given["local_dir"])
 
     def _log_artifacts(self, wrapped: Any, client: Any, args: Any, kwargs: Any) -> _Inside | None:
-        if _inside.get() == "model":  # how MLflow 2 stores a model
+        if _inside.get() == "model":  # MLflow 2 stores a model with this call
             given = bound(wrapped, client, args, kwargs)
             _take_model(self._owner, given["local_dir"], given["run_id"])
             return None
@@ -199,7 +203,7 @@ class _Facts:
 
 
 class _Inside:
-    """Marks the time of a call in which further calls on the client say nothing new."""
+    """Watch that sets context variables during a call, so that nested calls on the client are not recorded again."""
 
     def __init__(self, what: str, **values: tuple[ContextVar[Any], Any]) -> None:
         self._tokens = [(_inside, _inside.set(what))]
@@ -231,7 +235,7 @@ def _on_model(wrapped: Any, kind: Any, args: Any, kwargs: Any) -> _Inside | None
 
 
 def _take_model(owner: MlflowIntegration, folder: str | os.PathLike[str], run_id: str | None = None) -> None:
-    """Record the model whose files lie in `folder`, just as MLflow stores them."""
+    """Record the model whose files are in `folder`, as MLflow stores them."""
     name = _model_name.get()
     if not name or not owner.options.log_models:
         return
@@ -245,7 +249,7 @@ def _take_model(owner: MlflowIntegration, folder: str | os.PathLike[str], run_id
 
 
 def _described(files: Mapping[str, Path]) -> dict[str, Any]:
-    """What MLflow says of a model in a file beside it."""
+    """Metadata of a model: signature and flavors from its `MLmodel` file, and its requirements."""
     from mlflow.models import Model
 
     meta: dict[str, Any] = {"format": "mlflow", "runs_code": True}
@@ -259,7 +263,7 @@ def _described(files: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def _own(tags: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's tags, without those that MLflow sets for itself."""
+    """The user's tags, without MLflow's own (`mlflow.…`)."""
     return {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
 
 
@@ -292,7 +296,7 @@ def _dict(heard: Heard, given: Mapping[str, Any]) -> None:
 
 
 def _shown(heard: Heard, given: Mapping[str, Any]) -> None:
-    """A figure, image or table, under the name of its file."""
+    """Record a figure, image or table under the name of its file, or its key."""
     name = given.get("artifact_file") or given.get("key")
     value = next(given[word] for word in ("figure", "image", "data") if word in given)
     heard.shown(str(name), value, given.get("step"))

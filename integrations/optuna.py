@@ -1,7 +1,7 @@
-"""Optuna: a study is a run of kind search, each of its trials a child run, as it goes on.
+"""Optuna: a study is recorded as a run of kind `search`, each of its trials as a child run, while it runs.
 
-What is trained inside an objective belongs to its trial. Studies that another framework drives for a search of its own
-are that framework's to record.
+Trainings inside an objective belong to its trial. Studies that another framework runs for a search of its own are
+recorded by that framework's integration.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ OPTIMIZE, ASK, TELL, SUGGEST, REPORT = (f"optuna.{word}" for word in ("optimize"
 
 
 class OptunaIntegration(Integration):
-    """Records every study that runs, by `optimize` or by `ask` and `tell`."""
+    """Records studies that are run by `optimize` or by `ask` and `tell`."""
 
     watches: ClassVar[tuple[str, ...]] = ("optuna.study", "optuna.trial")
     distribution: ClassVar[str] = "optuna"
     requires: ClassVar[str] = ">=3.4"
 
     def install(self) -> None:
-        """Observe studies and trials."""
+        """Patch the methods of studies and trials."""
         studies, trials = sys.modules.get("optuna.study.study"), sys.modules.get("optuna.trial._trial")
         telling = sys.modules.get("optuna.study._tell")
         if studies is None or trials is None or telling is None:
-            return  # one of the two is still on its way
+            return  # not all imported yet: called again after the other watched module
         self._searches: weakref.WeakKeyDictionary[Any, Search] = weakref.WeakKeyDictionary()
         self._trials: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
         for key, observer in (
@@ -80,14 +80,14 @@ class OptunaIntegration(Integration):
     def _on_tell(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         given = {**dict(zip(("study", "trial"), args, strict=False)), **kwargs}
         trial = given["trial"]
-        if isinstance(trial, int):  # told by its number
+        if isinstance(trial, int):  # `tell` was given the trial's number
             trial = next((one for one in self._trials if one.number == trial and one.study is given["study"]), None)
         run = self._trials.get(trial) if trial is not None else None
         return None if run is None else _Told(run, trial)
 
 
 class Search:
-    """The study as a run."""
+    """The training that records a study."""
 
     def __init__(self, study: Any, options: Any, given: Mapping[str, Any]) -> None:
         self.training: Training = begin_training(
@@ -107,7 +107,7 @@ class Search:
             )
 
     def finish(self, study: Any, error: BaseException | None) -> None:
-        """Record what was best, and how it ended."""
+        """Record the trials' states, the best trial and the study's outcome, and finish the training."""
         with guarded("what a study found"):
             trials = study.get_trials(deepcopy=False)
             counts: dict[str, int] = {}
@@ -125,7 +125,7 @@ class Search:
 
 
 class _Optimizing:
-    """Waits for the end of `optimize`."""
+    """Watch of `optimize`: finishes the study's training."""
 
     def __init__(self, owner: OptunaIntegration, study: Any, search: Search) -> None:
         self._owner = owner
@@ -142,7 +142,7 @@ class _Optimizing:
 
 
 class _Asked:
-    """Waits for the trial that a study gives."""
+    """Watch of `ask`: opens a run for the new trial."""
 
     def __init__(self, owner: OptunaIntegration, study: Any) -> None:
         self._owner = owner
@@ -155,11 +155,11 @@ class _Asked:
         collector_module.push(run)
 
     def raised(self, error: BaseException) -> None:
-        """There is no trial."""
+        """Do nothing: no trial was created."""
 
 
 class _Suggested:
-    """Waits for the value of one parameter."""
+    """Watch of a trial's `_suggest`: records the value of the parameter."""
 
     def __init__(self, run: Run, name: str) -> None:
         self._run = run
@@ -169,11 +169,11 @@ class _Suggested:
         self._run.log_params({self._name: value})
 
     def raised(self, error: BaseException) -> None:
-        """There is no value."""
+        """Do nothing: no value was suggested."""
 
 
 class _Told:
-    """Waits until the study has taken the outcome of a trial."""
+    """Watch of `tell`: records a trial's outcome and finishes its run."""
 
     def __init__(self, run: Run, trial: Any) -> None:
         self._run = run
@@ -192,7 +192,7 @@ class _Told:
         self._run.finish(status)
 
     def raised(self, error: BaseException) -> None:
-        """The study took no outcome: the trial goes on, or is told again."""
+        """Do nothing: the outcome was not accepted, so the trial continues or `tell` is called again."""
 
 
 def _objectives(values: Any, name: str) -> dict[str, float]:

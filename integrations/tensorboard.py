@@ -1,4 +1,4 @@
-"""TensorBoard: what the program writes with a `SummaryWriter` is recorded here, too; the files stay as they are."""
+"""TensorBoard: records also what the program writes with a `SummaryWriter`, whose files stay unchanged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _inside: ContextVar[bool] = ContextVar("autotrack_tensorboard_call", default=Fal
 
 
 class TensorboardIntegration(Integration):
-    """Hears scalars, hyperparameters, texts, figures and images of PyTorch's and tensorboardX's `SummaryWriter`."""
+    """Records scalars, hyperparameters, texts, figures and images of PyTorch's and tensorboardX's `SummaryWriter`."""
 
     watches: ClassVar[tuple[str, ...]] = WRITERS
     distribution: ClassVar[str] = "tensorboard"
@@ -34,7 +34,7 @@ class TensorboardIntegration(Integration):
         self._prefixes: weakref.WeakKeyDictionary[Run, dict[str, str]] = weakref.WeakKeyDictionary()
 
     def install(self) -> None:
-        """Observe the writers that are imported."""
+        """Patch the `SummaryWriter` classes of the modules imported so far."""
         for module in WRITERS:
             writer: Any = getattr(sys.modules.get(module), "SummaryWriter", None)
             for name in () if writer is None else _CALLS:
@@ -53,7 +53,7 @@ class TensorboardIntegration(Integration):
         return _Inside()
 
     def _prefix(self, writer: Any) -> str:
-        """Empty for the first folder that is written during a run; for each further one its name and a slash."""
+        """The prefix for a writer's tags: empty for a run's first log folder, else the folder's name and a slash."""
         folder = os.path.normpath(str(getattr(writer, "logdir", None) or getattr(writer, "log_dir", None) or ""))
         run = self._heard.target()
         if run is None:
@@ -65,7 +65,7 @@ class TensorboardIntegration(Integration):
 
 
 class _Inside:
-    """Marks the time of a call in which the writer's other methods say nothing new."""
+    """Watch of a writer's call; the writer's methods that are called inside it are not recorded again."""
 
     def __init__(self) -> None:
         self._token = _inside.set(True)
@@ -103,7 +103,7 @@ def _scalars(heard: Heard, given: Mapping[str, Any]) -> None:
 
 def _hparams(heard: Heard, given: Mapping[str, Any]) -> None:
     if not isinstance(given["hparam_dict"], Mapping) or not isinstance(given["metric_dict"], Mapping):
-        return  # which is an error there
+        return  # SummaryWriter raises an error for this
     heard.params({given["prefix"] + str(key): value for key, value in given["hparam_dict"].items()})
     values = {given["prefix"] + key: value for key, value in given["metric_dict"].items()}
     heard.metrics(values, _step(given))
@@ -130,7 +130,7 @@ def _image(heard: Heard, given: Mapping[str, Any]) -> None:
 
 
 def _picture(pixels: Any, layout: str) -> Any:
-    """The pixels as a PIL image, as TensorBoard would show them; None for what it does not take either."""
+    """The pixels as a PIL image, converted as TensorBoard does; None for unsupported layouts or shapes."""
     import numpy
     from PIL import Image
 

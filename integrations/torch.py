@@ -1,7 +1,7 @@
-"""Plain PyTorch loops: their optimizers, schedulers and the files that they save, with nothing else of them changed.
+"""Plain PyTorch loops: records their optimizers, schedulers and saved files without changing the loop.
 
-In an open run, or under `autotrack run`, an optimizer is recorded when it first steps, a scheduler when it does, the
-learning rates as they change. What is trained by Lightning, transformers or Keras is left to their integrations.
+In an open run, or under `autotrack run`, an optimizer or scheduler is recorded at its first step, and learning rates
+as they change. Trainings by Lightning, transformers or Keras are left to their integrations.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _DIGITS = re.compile(r"\d+")
 
 @dataclass(frozen=True)
 class TorchOptions(Options):
-    """`log_every` is the number of optimizer steps between two looks at the learning rates, by default 10."""
+    """`log_every` is the number of optimizer steps between two readings of the learning rates, by default 10."""
 
 
 class TorchIntegration(Integration):
-    """Records optimizers, schedulers and saved state of loops that people write themselves."""
+    """Records optimizers, schedulers and saved state of hand-written training loops."""
 
     watches: ClassVar[tuple[str, ...]] = ("torch",)
     distribution: ClassVar[str] = "torch"
@@ -47,7 +47,7 @@ class TorchIntegration(Integration):
         self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def install(self) -> None:
-        """Hear of the steps of optimizers and schedulers, and of `torch.save`."""
+        """Observe the steps of optimizers and schedulers, and calls of `torch.save`."""
         import torch
         from torch.optim import lr_scheduler
 
@@ -67,7 +67,7 @@ class TorchIntegration(Integration):
         loops.unlisten(self)
 
     def _loop(self) -> loops.Loop | None:
-        """The loop of the run that a step belongs to now."""
+        """The loop of the active run; None if there is no run to record in."""
         run = active_run()
         if run is None or run.is_silent or not recording_allowed():
             return None
@@ -84,7 +84,7 @@ class TorchIntegration(Integration):
         return _SchedulerStep(self, scheduler)
 
     def _stepped(self, scheduler: Any) -> None:
-        """Record a scheduler that has stepped, unless it is inside another one or is just being made."""
+        """Record a scheduler after its step, unless it is nested in another one or steps in its constructor."""
         if self._inside.depth or getattr(scheduler, "last_epoch", 1) < 1:
             return
         loop = loops.known_loop(getattr(scheduler, "optimizer", None) or _first_optimizer(scheduler))
@@ -102,7 +102,7 @@ class TorchIntegration(Integration):
         return _Saved(self, run, os.fspath(where))
 
     def _saved(self, run: Run, path: str) -> None:
-        """Keep a file; those whose names differ in their numbers only are one series, each with its own last one."""
+        """Record a saved file as a checkpoint; files whose paths differ only in numbers form one series."""
         loop = run.loop
         series = _DIGITS.sub("#", os.path.abspath(path))
         checkpoints = loop.checkpoints.get(series)
@@ -116,7 +116,7 @@ class TorchIntegration(Integration):
 
 
 class _SchedulerStep:
-    """Waits for the end of a scheduler's step; those of schedulers inside it happen meanwhile."""
+    """Watch of a scheduler's step, during which nested schedulers may step."""
 
     def __init__(self, owner: TorchIntegration, scheduler: Any) -> None:
         self._owner = owner
@@ -131,7 +131,7 @@ class _SchedulerStep:
 
 
 class _Saved:
-    """Waits for the end of `torch.save`."""
+    """Watch of a `torch.save` call: records the file after it has been written."""
 
     def __init__(self, owner: TorchIntegration, run: Run, path: str) -> None:
         self._owner = owner
@@ -142,11 +142,11 @@ class _Saved:
         self._owner._saved(self._run, self._path)
 
     def raised(self, error: BaseException) -> None:
-        """Nothing that could be kept was written."""
+        """Do nothing: no complete file was written."""
 
 
 def _is_state(what: Any) -> bool:
-    """Whether it looks like the state of a training: a module, or a mapping that holds tensors or other mappings."""
+    """Whether `what` looks like a training's state: a module, or a mapping with tensors, mappings or modules."""
     torch = sys.modules["torch"]
     if isinstance(what, torch.nn.Module):
         return True

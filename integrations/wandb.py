@@ -1,4 +1,4 @@
-"""Weights & Biases: what the program logs there is recorded here, too; what W&B keeps is the same as without us."""
+"""Weights & Biases: records also what the program logs to W&B, whose own records stay unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOTHING: Any = object()
 
 
 class WandbIntegration(Integration):
-    """Hears runs, metrics, configuration and artifacts that the program logs to W&B."""
+    """Records runs, metrics, configuration and artifacts that the program logs to W&B."""
 
     watches: ClassVar[tuple[str, ...]] = ("wandb",)
     distribution: ClassVar[str] = "wandb"
@@ -30,7 +30,7 @@ class WandbIntegration(Integration):
         self._configs: dict[str, dict[str, Any]] = {}
 
     def install(self) -> None:
-        """Observe runs and their configuration."""
+        """Patch `wandb.init` and the methods of runs and their configuration."""
         run, init = sys.modules["wandb.sdk.wandb_run"].Run, sys.modules["wandb.sdk.wandb_init"].init
         config = sys.modules["wandb.sdk.wandb_config"].Config
         for name, observer in (("log", self._on_log), ("log_artifact", self._on_artifact)):
@@ -43,7 +43,7 @@ class WandbIntegration(Integration):
             self.patches.observe("wandb.init", self._on_init)
 
     def uninstall(self) -> None:
-        """Put everything back; runs of ours that are open for one of theirs stay open until the program ends."""
+        """Undo the patches; our runs that were opened for a W&B run stay open until the program ends."""
         super().uninstall()
         self._runs.clear()
         self._configs.clear()
@@ -54,7 +54,7 @@ class WandbIntegration(Integration):
             self.patches.observe(key, observer)
 
     def _heard(self, run: Any) -> Heard:
-        """Where the facts of the W&B run go; a run that nobody saw begin begins here."""
+        """The recording of the W&B run; begun now if the start of the run was not observed."""
         found = self._runs.get(run.id)
         return self._begun(run) if found is None else found
 
@@ -75,7 +75,7 @@ class WandbIntegration(Integration):
         return heard
 
     def _take_config(self, heard: Heard, run_id: str, config: Any) -> None:
-        """Take what is new in the configuration, whichever way it came there."""
+        """Record new and changed entries of the configuration as params."""
         known, values = self._configs.setdefault(run_id, {}), config.as_dict()
         fresh = {
             key: value
@@ -150,7 +150,7 @@ class WandbIntegration(Integration):
 
 
 def _numbers(data: Mapping[str, Any], others: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """What is a number, nested names joined by dots as W&B does; the rest goes to `others`."""
+    """The numbers in `data`, with nested keys joined by dots as in W&B; other values are added to `others`."""
     found: dict[str, Any] = {}
     for key, value in data.items():
         name = f"{prefix}{key}"
@@ -164,7 +164,7 @@ def _numbers(data: Mapping[str, Any], others: dict[str, Any], prefix: str = "") 
 
 
 def _shown(value: Any) -> Any:
-    """What to show for a value: a text, or what a W&B image or table was made of."""
+    """The value to log as media: the content of a W&B image or table; `_NOTHING` for other W&B types."""
     kind = type(value).__name__
     if isinstance(value, str):
         return value

@@ -1,4 +1,4 @@
-"""Who makes a call that is observed: the user's code or scikit-learn itself, and what the user calls the data.
+"""Finds the caller of an observed call (user code or scikit-learn itself) and the variable name of its data argument.
 
 The name of a variable is read from the source of the call. The locals of the calling function are not looked at:
 asking a frame for them makes it hold all their values until it ends.
@@ -21,7 +21,7 @@ MOST_LINES = 20
 
 
 def calling_frame() -> FrameType | None:
-    """The frame that called the function which is being observed, beyond all frames of ours."""
+    """The frame that called the observed function: the innermost one that is not autotrack's."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _is_ours(frame):
         frame = frame.f_back
@@ -29,19 +29,19 @@ def calling_frame() -> FrameType | None:
 
 
 def is_scikit_learn(frame: FrameType | None) -> bool:
-    """Whether scikit-learn's own code is calling: then the call is a part of something else."""
+    """Whether `frame` runs scikit-learn's own code, so that the call is part of another scikit-learn call."""
     name = "" if frame is None else frame.f_globals.get("__name__")
     return type(name) is str and name.startswith("sklearn.")
 
 
 def _is_ours(frame: FrameType) -> bool:
-    """Whether it is a frame of autotrack's, stand-ins among them: these have the globals of what they stand for."""
+    """Whether `frame` is autotrack's; stand-ins have the original's globals and are recognised by their file name."""
     name = frame.f_globals.get("__name__")
     return (type(name) is str and name.startswith("autotrack.")) or frame.f_code.co_filename == FILENAME
 
 
 def variable_name(frame: FrameType | None, called: str, position: int, keyword: str, value: Any) -> str:
-    """What the calling code calls an argument of the call of `called` that it is in; empty where that is unsure."""
+    """The name of the variable that `frame` passes as an argument in its current call of `called`; empty if unsure."""
     if frame is None:
         return ""
     call = _call_at(frame.f_code, frame.f_lasti)
@@ -54,7 +54,7 @@ def variable_name(frame: FrameType | None, called: str, position: int, keyword: 
 
 
 def _global_name(frame: FrameType, value: Any) -> str:
-    """The only name that a program's top level has for the value."""
+    """The name of the only module-level variable that holds `value`; empty if `frame` is not at module level."""
     variables = frame.f_globals
     if frame.f_code.co_name != "<module>" or len(variables) > MOST_VARIABLES:
         return ""
@@ -64,7 +64,7 @@ def _global_name(frame: FrameType, value: Any) -> str:
 
 @functools.lru_cache(maxsize=512)
 def _call_at(code: CodeType, instruction: int) -> ast.Call | None:
-    """The call that an instruction belongs to, from the source; None where there is none, or before Python 3.11."""
+    """The call expression at a bytecode instruction, parsed from the source; None if unknown or before Python 3.11."""
     if instruction < 0 or not hasattr(code, "co_positions"):
         return None
     where = next(itertools.islice(code.co_positions(), instruction // 2, None), None)

@@ -1,4 +1,4 @@
-"""The candidates of a search: each a run of its own, opened at its first split and finished with its last."""
+"""Records each candidate of a search as a run of its own, from the start of its first split to the end of its last."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCORE = "score"
 
 @dataclass
 class Candidate:
-    """The run of one candidate that is being evaluated; `missing` are its splits that have not ended."""
+    """The open run of one candidate; `missing` are the numbers of the splits that have not ended."""
 
     run: Run
     missing: set[int]
@@ -34,7 +34,7 @@ class Candidate:
 class Candidates:
     """Opens, fills and finishes the runs of a search's candidates. Safe for threads that evaluate several at once.
 
-    A candidate's number is its row in `cv_results_`. `metric` is what a score without a name is called.
+    A candidate's number is its row in `cv_results_`. `metric` is the name given to a score that has none.
     """
 
     def __init__(self, training: Training, metric: str = SCORE) -> None:
@@ -51,7 +51,10 @@ class Candidates:
         self._lock = threading.Lock()
 
     def row(self, number: int, of: int, split: int) -> int:
-        """The row of candidate `number` of the `of` that are evaluated together, counted over all such rounds."""
+        """The row in `cv_results_` of candidate `number` of a round of `of` candidates.
+
+        A pair of candidate and split that is repeated starts a new round (successive halving has several).
+        """
         with self._lock:
             if (number, split) in self._round_seen:
                 self._round_start += self._round_size
@@ -61,7 +64,7 @@ class Candidates:
             return self._round_start + number
 
     def began(self, row: int, parameters: Mapping[str, Any], splits: int, moment: float) -> None:
-        """A split of a candidate begins: with the first one its run is opened."""
+        """Record the start of a split of a candidate; the first one opens the candidate's run."""
         with self._lock:
             if row in self._opened or row >= MOST_CANDIDATES:
                 return
@@ -71,7 +74,7 @@ class Candidates:
             self._open[row] = Candidate(run, set(range(splits)))
 
     def ended(self, row: int, split: int, result: Mapping[str, Any], moment: float | None = None) -> None:
-        """A split of a candidate has been scored, by default just now.
+        """Record the scores of a split at time `moment` (by default now); the last split finishes the candidate's run.
 
         `result` is what scikit-learn's `_fit_and_score` returns.
         """
@@ -85,16 +88,16 @@ class Candidates:
         self._count_down(row, candidate, split, values, moment)
 
     def failed(self, row: int, failure: Failure, *, interrupted: bool) -> None:
-        """The evaluation of a candidate raised, and the search ends with that."""
+        """Finish the run of a candidate whose evaluation raised an exception that ends the search."""
         candidate = self._open.pop(row, None)
         if candidate is not None:
             candidate.run.finish("killed" if interrupted else "failed", failure=failure)
 
     def complete(self, parameters: Sequence[Mapping[str, Any]], splits: int, results: Sequence[Any]) -> int:
-        """Record the candidates that were evaluated out of sight; returns how many these are.
+        """Record candidates whose splits were not observed (they ran in workers); returns how many there are.
 
-        `results` has what `_fit_and_score` returned for every split of every candidate. How long each took is known,
-        not when: they are recorded as ending now.
+        `results` has what `_fit_and_score` returned for every split of every candidate. Their durations are known,
+        but not their start times, so they are recorded as ending now.
         """
         unseen = 0
         for row in range(self.count, min(len(parameters), MOST_CANDIDATES)):
@@ -112,7 +115,7 @@ class Candidates:
             recorder.log({name: values[row] for name, values in columns.items() if row < len(values)})
 
     def told(self, event: AnyEvent | MetricRows) -> None:
-        """Take note of what a worker process has recorded: open and finish runs by it."""
+        """Open, update or finish a candidate's run according to an event from a worker's journal."""
         row = self._row_of(event.run)
         if row is None:
             return
@@ -129,7 +132,7 @@ class Candidates:
                 self._count_down(row, candidate, split, values, float(event.times[position]))
 
     def close(self) -> None:
-        """Finish the runs of candidates whose search ended before they did."""
+        """Finish the runs that are still open when the search ends, as failed or killed."""
         for row in tuple(self._open):
             candidate = self._open.pop(row)
             failure = candidate.failure
@@ -176,7 +179,7 @@ class Candidates:
 
 
 def candidate_id(search: Training, row: int) -> str:
-    """The run id of a candidate, the same in every process that knows the search."""
+    """The run id of a candidate, derived from the search's id so that every process computes the same one."""
     return hashlib.blake2b(f"{search.id}/{search.number}/{row}".encode(), digest_size=8).hexdigest()
 
 
@@ -187,7 +190,7 @@ def split_values(result: Mapping[str, Any], metric: str) -> dict[str, float]:
 
 
 def named(prefix: str, scores: Any, metric: str) -> dict[str, float]:
-    """Scores under their metric's names: of several metrics a mapping, of one a number."""
+    """Scores by prefixed metric name; `scores` is a mapping (several metrics), a number (named `metric`) or None."""
     if scores is None:
         return {}
     if isinstance(scores, Mapping):
@@ -196,7 +199,7 @@ def named(prefix: str, scores: Any, metric: str) -> dict[str, float]:
 
 
 def summary_columns(table: Mapping[str, Any], metric: str) -> dict[str, Any]:
-    """The columns of `cv_results_` that sum up the splits, as metrics: `val/score.mean`, `fit_time.std`, …"""
+    """The columns of `cv_results_` that aggregate the splits, as metrics: `val/score.mean`, `fit_time.std`, …"""
     columns: dict[str, Any] = {}
     for key, values in table.items():
         statistic, _, what = key.partition("_")
@@ -213,12 +216,12 @@ def summary_columns(table: Mapping[str, Any], metric: str) -> dict[str, Any]:
 
 
 def metric_name(scoring: Any) -> str:
-    """What a search's or validation's single score is called: the name of its scorer, else `score`."""
+    """The name for the single score of a search or validation: `scoring` if it is a string, else `score`."""
     return scoring if type(scoring) is str else SCORE
 
 
 def failure_from(trace: str) -> Failure:
-    """The failure of a fit whose traceback scikit-learn kept as text."""
+    """Parse the traceback text that scikit-learn kept of a failed fit into a `Failure`."""
     lines = [line for line in trace.rstrip().splitlines() if FILENAME not in line]
     kind, _, message = lines[-1].partition(":") if lines else ("", "", "")
     return Failure(type=kind.strip() or "Exception", message=message.strip(), traceback="\n".join(lines))

@@ -1,6 +1,6 @@
-"""What the user does with a model after its fit: predictions, `score`, scorers and metric functions.
+"""Records evaluations of a fitted model: predictions, `score`, scorers and metric functions.
 
-Only what the user calls is recorded, never what scikit-learn or an estimator calls on its way.
+Only calls made by user code are recorded, not those that scikit-learn or an estimator makes internally.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from autotrack.recording.collector import collector, recording_allowed
 from autotrack.recording.metrics import MetricRecorder
 from autotrack.recording.run import Run, active_run, last_run
 
-SINGLE_POINTS = 10  # calls of predict that are a point each; after these, one for every doubling
+SINGLE_POINTS = 10  # calls of predict that log one point each; later, one point at each doubling of the calls
 MOST_NAMES = 20
 
 _busy: ContextVar[bool] = ContextVar("autotrack_sklearn_evaluating", default=False)
@@ -30,21 +30,21 @@ _named: weakref.WeakKeyDictionary[Run, set[str]] = weakref.WeakKeyDictionary()
 
 
 class Evaluations:
-    """Records predictions, scores and what the functions of `sklearn.metrics` return; `functions` are these by key."""
+    """Records predictions, scores and results of the functions of `sklearn.metrics`; `functions` are these by key."""
 
     def __init__(self, functions: Mapping[str, FunctionType], is_inside_fit: Callable[[], bool]) -> None:
         self._functions = functions
         self._is_inside_fit = is_inside_fit
 
     def observers(self) -> dict[str, Observer]:
-        """What observes the calls, by key; all metric functions have one."""
+        """The observers by key; all metric functions share the one under `METRIC`."""
         return {
             PREDICT: self._on_predict, SCORE: self._on_score, SCORER: self._on_scorer, METRIC: self._on_metric,
             TRAIN_TEST_SPLIT: self._on_split,
         }  # fmt: skip
 
     def _caller(self) -> FrameType | None:
-        """The frame of the user's that makes the call; None for a call that is part of something else."""
+        """The frame of user code that makes the call; None for a call made by a fit, an evaluation or scikit-learn."""
         if _busy.get() or self._is_inside_fit():
             return None
         frame = calling_frame()
@@ -103,7 +103,7 @@ class Evaluations:
 
 
 class _Watch:
-    """Keeps the calls inside a call quiet, and records what came of it."""
+    """Suppresses the recording of nested calls during a call, then passes its result to `record`."""
 
     __slots__ = ("_before", "_record")
 
@@ -121,7 +121,7 @@ class _Watch:
 
 
 class _Prediction:
-    """A call of `predict` or its like: what it returned is remembered, and how long it took."""
+    """Watch of a call of `predict` or a similar method: remembers its output and logs its latency."""
 
     __slots__ = ("_begun", "_inputs", "_name", "_tie")
 
@@ -156,7 +156,7 @@ class _Prediction:
 
 
 class _Metric:
-    """One call of a metric function, after it has returned."""
+    """A call of a metric function that has returned: determines the metric's name and run, and records the result."""
 
     def __init__(self, function: FunctionType, args: Any, kwargs: Mapping[str, Any], frame: FrameType) -> None:
         self._function = function.__name__
@@ -165,7 +165,7 @@ class _Metric:
         self._frame = frame
 
     def record(self, result: Any) -> None:
-        """Record the result in the run of the model whose predictions were given."""
+        """Record `result` in the run of the model whose predictions were passed to the metric function."""
         known = [output for value in self._given.values() if (output := ties.output_of(value)) is not None]
         tied = {output.tie for output in known if output.tie.is_current}
         parameter, position = results.data_of(self._given)
@@ -202,7 +202,7 @@ class _Metric:
             ties.note_output(result, tied, None, results.short_name(self._function), prefix)
 
     def _record_untied(self, result: Any, variable: str) -> None:
-        """Without a known model: in the open run, else in the only run of this thread; else in words."""
+        """Record a result of no known model in the active run, else in the only run of this thread; else report it."""
         run = active_run()
         last = last_run(collector(), threading.get_ident())
         if run is None and last is not None and last.id == ties.only_run_of_thread():
@@ -218,7 +218,7 @@ class _Metric:
 
 
 def score_name(estimator: Any) -> str:
-    """What the estimator's `score` is: `accuracy`, `r2`, or `score` where that is not known."""
+    """The metric that the estimator's `score` computes: `accuracy`, `r2`, its scorer's name, or `score` if unknown."""
     for kind in type(estimator).__mro__:
         if "score" in vars(kind):
             if kind.__module__ == "sklearn.base":
@@ -247,7 +247,7 @@ def _scorer_name(scorer: Any, estimator: Any) -> str:
 
 
 def _log(tied: ties.Tie, prefix: str, values: Mapping[str, Any], variable: str) -> None:
-    """Log metrics of the model; where the role of the data is unknown, the variable's name goes into a tag."""
+    """Log metrics of the model of `tied`; where the data's role is unknown, the variable's name goes into a tag."""
     _log_in(tied.training, prefix, values)
     if prefix != "eval" or not variable:
         return

@@ -1,4 +1,4 @@
-"""What a fit was given, as plain facts: the estimator's parameters, the arguments of the call, the data."""
+"""Describes the inputs of a fit: the estimator's parameters, the arguments of the call, the data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class Params:
-    """The parameters of an estimator and of the estimators inside it, apart by whether the user set them."""
+    """The parameters of an estimator and its nested estimators, split by whether they differ from their defaults."""
 
     chosen: dict[str, Any] = field(default_factory=dict)
     default: dict[str, Any] = field(default_factory=dict)
@@ -29,7 +29,10 @@ class Params:
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a fit was called with: the data by parameter name, and the further arguments, `rest`, also in brief."""
+    """The arguments of a fit: inputs and target with their parameter names, and all others as given (`rest`).
+
+    `chosen` and `default` are the arguments of `rest` in brief form, apart by whether they differ from the defaults.
+    """
 
     inputs: Any = None
     inputs_name: str = "X"
@@ -41,7 +44,7 @@ class Arguments:
 
 
 def params_of(estimator: Any) -> Params:
-    """The parameters by scikit-learn's names (`C`, `clf__C`); set means different from the signature's default."""
+    """The parameters by scikit-learn's names (`C`, `clf__C`); `chosen` ones differ from the signature's default."""
     everything = _everything(estimator)
     found = Params()
     for key, value in everything.items():
@@ -53,7 +56,7 @@ def params_of(estimator: Any) -> Params:
 
 
 def _everything(estimator: Any) -> dict[str, Any]:
-    """What `get_params(deep=True)` gives, without asking the signature anew where there is nothing inside."""
+    """The result of `get_params(deep=True)`; read by cached parameter names where no estimators are nested (faster)."""
     kind, base = type(estimator), sys.modules["sklearn.base"].BaseEstimator
     if kind.get_params is base.get_params:
         own = {name: getattr(estimator, name) for name in _parameter_names(kind)}  # type: ignore[arg-type]
@@ -74,9 +77,9 @@ def parts_of(estimator: Any) -> Iterator[Any]:
 def arguments_of(
     wrapped: Callable[..., Any], estimator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Arguments:
-    """The arguments of `fit` under the names of its parameters, wherever and however they were given.
+    """The arguments of `fit` by parameter name, whether passed by position or by keyword.
 
-    Nothing, if they do not fit its signature: then the call itself is about to raise that.
+    Empty if they do not match its signature: the call itself will raise the `TypeError`.
     """
     signature = _signature(wrapped)
     try:
@@ -105,7 +108,7 @@ def arguments_of(
 
 
 def brief(value: Any) -> Any:
-    """A value as a parameter should show it: estimators by class, data by shape, everything else as it is."""
+    """A short form of a parameter's value: estimators by class, large data by shape, everything else as it is."""
     if is_estimator(value):
         return type(value).__qualname__
     if isinstance(value, type):
@@ -126,12 +129,12 @@ def brief(value: Any) -> Any:
 
 
 def is_estimator(value: Any) -> bool:
-    """Whether it is an estimator object, as opposed to a class or a plain value."""
+    """Whether `value` is an estimator instance rather than a class or a plain value."""
     return hasattr(value, "get_params") and hasattr(value, "fit") and not isinstance(value, type)
 
 
 def dataset(data: Any, *, labels: bool = False) -> tuple[str, dict[str, Any]]:
-    """Fingerprint and description of data, for labels with the number of rows per class."""
+    """Digest and description of `data`; for `labels` with the number of rows per class."""
     digest, meta = describe(data)
     balance = _class_balance(data) if labels else None
     return digest, meta if balance is None else {**meta, "classes": balance}

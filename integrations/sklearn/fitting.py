@@ -1,4 +1,4 @@
-"""One outermost fit, from just before to just after: what it was given, what came of it, how it ended."""
+"""Records one outermost fit of an estimator: its parameters and data, results, model and outcome."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Fit:
         self._begun = time.perf_counter()
 
     def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Open the training and record what the fit is given, before it can change any of it."""
+        """Open the training and record parameters and data before the fit, which may change them."""
         kind = type(self._estimator)
         options = self._options
         ties.untie(self._estimator)
@@ -79,11 +79,11 @@ class Fit:
         self._begun = time.perf_counter()
 
     def measure(self) -> None:
-        """Take the time: the fit has just ended."""
+        """Set `duration`; call immediately after the fit has ended."""
         self.duration = time.perf_counter() - self._begun
 
     def finished(self) -> None:
-        """Record what came of it, within the budget for our own work."""
+        """Record the results of the fit within the time budget for our own work, and finish the training."""
         training = self._training
         if training is None:
             return
@@ -95,7 +95,7 @@ class Fit:
                 training.finish("finished")
 
     def failed(self, error: BaseException) -> None:
-        """Record the exception that is on its way to the user."""
+        """Finish the training with the exception that the fit raised."""
         if self._training is not None:
             status, _ = how_it_ended(error)
             with guarded("the duration of a fit"):
@@ -104,7 +104,7 @@ class Fit:
 
     @property
     def _model(self) -> Any:
-        """What is kept and measured: the fitted estimator; None if there is none."""
+        """The fitted estimator to save and to compute metrics of; None if there is none."""
         return self._estimator
 
     @property
@@ -187,7 +187,7 @@ class Fit:
 
 
 class Preprocessing:
-    """The fit of something that predicts nothing: no training, but a remark in the run that is open."""
+    """The fit of a transformer that cannot predict: not a training, but params in the active run."""
 
     def __init__(self, options: Options, estimator: Any, wrapped: Callable[..., Any], level: int = 0) -> None:
         self.active = True
@@ -198,7 +198,7 @@ class Preprocessing:
         self._params: dict[str, Any] = {}
 
     def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """See which run is open, and what the parameters are before the fit."""
+        """Remember the active run and the estimator's parameters as they are before the fit."""
         run = active_run()
         if run is not None and not run.implicit:
             self._run = run
@@ -208,7 +208,7 @@ class Preprocessing:
         """Nothing to measure: duration is not kept for preprocessing."""
 
     def finished(self) -> None:
-        """Note the transformer and what was set, under `preprocessing.<n>`."""
+        """Log the transformer's class and the parameters set by the user as `preprocessing.<n>` in the run."""
         if self._run is None or not self._run.is_open:
             return
         number = _noted[self._run] = _noted.get(self._run, 0) + 1
@@ -220,11 +220,11 @@ class Preprocessing:
             self._run.report("preprocessing", message)
 
     def failed(self, error: BaseException) -> None:
-        """Whether the program goes on is the user's affair: nothing is recorded."""
+        """Do nothing: a failed fit of a transformer is not recorded, and need not end the run."""
 
 
 def is_preprocessing(estimator: Any) -> bool:
-    """Whether the estimator only transforms: there is nothing to predict with it."""
+    """Whether the estimator can transform but not predict."""
     base = sys.modules["sklearn.base"]
     if base.is_classifier(estimator) or base.is_regressor(estimator):
         return False

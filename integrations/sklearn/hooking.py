@@ -1,4 +1,4 @@
-"""Which calls of scikit-learn begin a training, which are part of one, and what records each of them."""
+"""Decides which calls of scikit-learn begin a training, which are part of one, and which class records each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _outermost: ContextVar[Fit | Preprocessing | None] = ContextVar("autotrack_sklea
 
 
 class Hooks:
-    """What records the calls that are observed in scikit-learn. `options()` are those of a training that begins now."""
+    """The observers of all patched calls in scikit-learn. `options()` returns the options for a new training."""
 
     def __init__(self, functions: Mapping[str, FunctionType], options: Callable[[], Options]) -> None:
         self._functions = functions
@@ -45,25 +45,25 @@ class Hooks:
 
     @property
     def options(self) -> Options:
-        """The options at this moment."""
+        """The current options of the integration."""
         return self._options()
 
     def start(self) -> None:
-        """Let the integrations of boosting libraries know of fits that are under way here.
+        """Register with the integrations of boosting libraries, so that they do not record fits inside a fit again.
 
-        Model flavors are loaded now, which does not count as time that the record of the first fit takes.
+        Also loads the model flavors, so that loading them does not use up the time budget of the first fit.
         """
         flavors()
         if self._is_inside_fit not in boosting.outer_fits:
             boosting.outer_fits.append(self._is_inside_fit)
 
     def stop(self) -> None:
-        """End what is under way."""
+        """Unregister from the boosting integrations and end all open `partial_fit` loops."""
         boosting.outer_fits[:] = [one for one in boosting.outer_fits if one != self._is_inside_fit]
         self._partial_fits.end_all()
 
     def observer(self, key: str) -> Observer:
-        """What observes the calls under `key`."""
+        """The observer of the calls that are patched under `key`."""
         if key in self._observers:
             return self._observers[key]
         if key.startswith(METRIC):
@@ -108,12 +108,12 @@ class Hooks:
         return (around is not None and around.active) or self._is_worker_of_fit(_joblib_level())
 
     def _is_worker_of_fit(self, level: int) -> bool:
-        """Whether this is a worker thread, so deep in joblib, of a fit that another thread is in."""
+        """Whether this thread, at joblib nesting `level`, is a worker of a fit that runs in another thread."""
         return level > 0 and any(other.level < level for other in tuple(self._under_way))
 
 
 class _Outermost:
-    """Keeps the fits inside a fit quiet, from its beginning to its end, whatever goes wrong with recording it."""
+    """Watch of an outermost fit: suppresses the recording of nested fits until it ends, even if recording it fails."""
 
     def __init__(self, owner: Hooks, fit: Fit | Preprocessing, around: Fit | Preprocessing | None) -> None:
         self._owner = owner
@@ -148,7 +148,7 @@ class _Outermost:
 
 
 class _OutermostValidation(_Outermost):
-    """A call of a function that fits: what it returns is what there is to record."""
+    """Watch of an outermost cross-validation function, whose return value holds the results to record."""
 
     def returned(self, result: Any) -> None:
         if isinstance(self._fit, Validation):
@@ -157,7 +157,7 @@ class _OutermostValidation(_Outermost):
 
 
 class _Overheard:
-    """Hands what a function inside a cross-validation returned to the record of that."""
+    """Watch of a function called inside a cross-validation: passes its return value to the `Validation`."""
 
     def __init__(self, validation: Validation) -> None:
         self._validation = validation
@@ -166,7 +166,7 @@ class _Overheard:
         self._validation.heard(result)
 
     def raised(self, error: BaseException) -> None:
-        """It goes on to the function around, whose record it is."""
+        """Do nothing: the exception propagates to the surrounding validation function, whose watch records it."""
 
 
 def _kind_of(estimator: Any) -> type[Fit] | type[Preprocessing]:
@@ -178,7 +178,7 @@ def _kind_of(estimator: Any) -> type[Fit] | type[Preprocessing]:
 
 
 def _joblib_level() -> int:
-    """How deep in joblib's workers this thread is; 0 outside of any."""
+    """The nesting level of joblib workers that this thread is in; 0 outside of any."""
     parallel = sys.modules.get("joblib.parallel")
     if parallel is None:
         return 0

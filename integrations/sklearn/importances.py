@@ -1,7 +1,7 @@
-"""Which features a fitted model goes by: its importances or coefficients, the largest first.
+"""Feature importances or coefficients of a fitted model, the largest first.
 
-Attributes that the fit left on the object are read. Importances that are worked out when they are asked for are asked
-of known libraries only, and of forests only where that is cheap.
+Attributes that the fit set on the estimator are read. Importances that are computed on access (properties) are read
+only from known libraries, and from forests only where that is cheap.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KNOWN = ("sklearn.", "xgboost.", "lightgbm.")
 
 @dataclass
 class Importances:
-    """A table under its name; `left_out` says what it does not hold, `skipped` why there is none."""
+    """A named table of importances; `left_out` describes omitted rows or columns, `skipped` why there is no table."""
 
     name: str = ""
     columns: dict[str, list[Any]] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Importances:
 def importances_of(estimator: Any, inputs: Any, deadline: float) -> Importances:
     """The importances, else the coefficients, of the estimator or of the last step of a pipeline.
 
-    `deadline` is in the thread's CPU time. Nothing, if it has neither.
+    `deadline` is in the thread's CPU time. Empty if the model has neither.
     """
     model = estimator
     while type(model).__module__ == "sklearn.pipeline" and getattr(model, "steps", None):

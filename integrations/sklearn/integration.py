@@ -1,4 +1,4 @@
-"""What there is to know of this integration before scikit-learn is imported."""
+"""The integration's entry point: light enough to load before scikit-learn is imported."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class SklearnIntegration(Integration):
         self._loaded: dict[str, Hooks] = {}
 
     def install(self) -> None:
-        """Observe all estimator classes that there are and that come, metrics, searches and validations."""
+        """Patch all existing and future estimator classes, metric functions, searches and validations."""
         self._places.install()
 
     def uninstall(self) -> None:
-        """Put everything back as it was."""
+        """Undo the patches and end open `partial_fit` loops."""
         super().uninstall()
         self._places.forget()
         hooks = self._loaded.pop("hooks", None)
@@ -38,7 +38,7 @@ class SklearnIntegration(Integration):
             hooks.stop()
 
     def _observer(self, key: str) -> Observer:
-        """An observer that loads what records calls at the first of them: `autolog()` itself is quick."""
+        """An observer that imports the recording modules at its first call, to keep `autolog()` fast."""
 
         def observe(*call: Any) -> Watch | None:
             hooks = self._loaded.get("hooks") or self._load()
@@ -50,6 +50,6 @@ class SklearnIntegration(Integration):
         from autotrack.integrations.sklearn.hooking import Hooks
 
         made = Hooks(self._places.functions, lambda: self.options)
-        hooks = self._loaded.setdefault("hooks", made)  # of two threads, both have the first one's
+        hooks = self._loaded.setdefault("hooks", made)  # if two threads load at once, both use the first one's
         hooks.start()
         return hooks

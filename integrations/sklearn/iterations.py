@@ -1,4 +1,4 @@
-"""Metrics per iteration that an estimator kept for itself while it was fitted; read from its attributes afterwards."""
+"""Logs the metrics per iteration that a fitted estimator keeps in its attributes (`loss_curve_`, `evals_result_`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autotrack.recording.lifecycle.trainings import Training
 
 MOST_ITERATIONS = 1_000
 
-# What scikit-learn's own estimators keep: one value for each iteration.
+# Attributes of scikit-learn's own estimators with one value per iteration, and their metrics.
 _CURVES = {
     "loss_curve_": "train/loss",
     "train_score_": "train/score",
@@ -21,7 +21,7 @@ _CURVES = {
 
 
 def log_iterations(training: Training, estimator: Any, given: Arguments, deadline: float) -> set[str]:
-    """Log what was measured at each iteration, at its number, of many iterations an even choice; returns the keys."""
+    """Log the metrics of each iteration (of many, about `MOST_ITERATIONS` evenly spaced ones); returns the keys."""
     curves = _evaluation_sets(estimator, given) | _own_curves(estimator)
     length = max(map(len, curves.values()), default=0)
     if not length:
@@ -48,7 +48,7 @@ def _own_curves(estimator: Any) -> dict[str, list[float]]:
 
 
 def _evaluation_sets(estimator: Any, given: Arguments) -> dict[str, list[float]]:
-    """XGBoost's and LightGBM's `evals_result_`: by set and metric, under the role of the set."""
+    """The curves in XGBoost's and LightGBM's `evals_result_`, by metric name prefixed with the role of the set."""
     attributes = vars(estimator)
     kept = attributes.get("evals_result_") or attributes.get("_evals_result")
     if not isinstance(kept, Mapping):

@@ -1,8 +1,8 @@
-"""Candidates that are evaluated in worker processes: recorded there as they run, and gathered here.
+"""Records candidates that a search evaluates in worker processes, while they run.
 
-A search hands every task of its workers itself, its callbacks included. So one more callback takes the record of the
-search along; where it arrives, splits are seen as they are here, and written to the worker's own journal. The runs are
-opened and finished by the process that searches: it reads what the journals of its workers say of them.
+A search pickles itself, callbacks included, into every task for its workers. So an additional callback carries the
+pickled training to them; unpickling it in a worker patches the evaluation of splits there, and their scores go to the
+worker's own journal. The searching process opens and finishes the runs, according to the journals of its workers.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _patches = Patches()
 
 
 class Carrier:
-    """A callback of scikit-learn's that does nothing but travel: with each task of a search to its worker.
+    """A scikit-learn callback without effect of its own, pickled with each task of a search to its worker.
 
-    `search` is the pickled training, so that nothing of it has to succeed on arrival; `first` is the row of the first
-    candidate of the round that is being evaluated.
+    `search` is the training as pickled bytes, so that a failure to unpickle it cannot break the task; `first` is the
+    row of the first candidate in the current round.
     """
 
     def __init__(self, search: bytes, metric: str, first: int = 0) -> None:
@@ -64,7 +64,7 @@ class Carrier:
 
 
 class Attachment:
-    """Keeps a callback among an estimator's callbacks until `detach`; the user's own stay what they are."""
+    """Adds a callback to an estimator's callbacks until `detach`, without changing the user's own."""
 
     def __init__(self, estimator: Any, callback: Any) -> None:
         self._estimator = estimator
@@ -72,7 +72,7 @@ class Attachment:
         setattr(estimator, CALLBACKS, [*(self._before or ()), callback])
 
     def detach(self) -> None:
-        """Leave the estimator as it was."""
+        """Restore the callbacks that the estimator had before."""
         if self._before is not None:
             setattr(self._estimator, CALLBACKS, self._before)
         else:
@@ -80,16 +80,16 @@ class Attachment:
 
 
 class ListeningFit(Fit):
-    """A fit during which a callback of ours may be among the estimator's own."""
+    """A fit during which an autotrack callback may be attached to the estimator."""
 
     _attached: Attachment | None = None
 
     def listen(self, callback: Any) -> None:
-        """Let `callback` hear of the fit until it ends."""
+        """Attach `callback` to the estimator until the fit ends."""
         self._attached = Attachment(self._estimator, callback)
 
     def measure(self) -> None:
-        """Take the time, and let go of the estimator: the fit has just ended."""
+        """Set `duration` and detach the callback; call immediately after the fit has ended."""
         super().measure()
         attached, self._attached = self._attached, None
         if attached is not None:
@@ -98,7 +98,7 @@ class ListeningFit(Fit):
 
 
 class Workers:
-    """What the worker processes of this one have written about a search's candidates since this was made."""
+    """Reads the journals of this process's workers for events about a search's candidates, from its creation on."""
 
     def __init__(self, owner: Collector, candidates: Candidates, search: Any) -> None:
         self._owner = owner
@@ -112,7 +112,7 @@ class Workers:
         owner.pulses.append(self.listen)
 
     def listen(self) -> None:
-        """Hand what is new to the candidates: when they began and what failed, then the scores, in order of time."""
+        """Pass new events to the candidates: params and failures first, then scores, each in order of time."""
         with self._lock:
             self._candidates.splits = vars(self._search).get("n_splits_", 0)
             heard: list[AnyEvent | MetricRows] = []
@@ -124,7 +124,7 @@ class Workers:
                 self._candidates.told(event)
 
     def close(self) -> None:
-        """Hear the rest and listen no more."""
+        """Read the remaining events and stop polling the journals."""
         with guarded("what workers recorded"):
             self.listen()
         if self.listen in self._owner.pulses:
@@ -143,7 +143,7 @@ class Workers:
 
 
 def works_in_processes(estimator: Any) -> bool:
-    """Whether a search is about to hand its splits to worker processes of this machine, and can carry callbacks."""
+    """Whether a search will evaluate its splits in worker processes of this machine, and supports callbacks."""
     parallel = sys.modules.get("joblib.parallel")
     if parallel is None or not hasattr(estimator, "set_callbacks"):
         return False
@@ -154,7 +154,7 @@ def works_in_processes(estimator: Any) -> bool:
 
 
 def _arrived(search: bytes, metric: str, first: int) -> Carrier:
-    """The carrier in another process: in a worker, splits are observed from now on."""
+    """Unpickle a `Carrier`; in a worker process, patch scikit-learn to record splits from now on."""
     validation = sys.modules.get("sklearn.model_selection._validation")
     if validation is not None and is_worker():
         with guarded("observing the splits of a worker"):
@@ -185,7 +185,7 @@ def _unpickled(search: bytes) -> Training:
 
 
 class _WorkerSplit:
-    """Writes how one split of one candidate came out, in the worker's own journal."""
+    """Watch of the evaluation of one split in a worker: writes its scores or error to the worker's own journal."""
 
     def __init__(self, recorder: MetricRecorder, split: int, metric: str) -> None:
         self._recorder = recorder
@@ -206,7 +206,7 @@ def _order(event: AnyEvent | MetricRows) -> tuple[bool, float]:
 
 
 def _may_be_child(process: int) -> bool:
-    """Whether a process that writes a journal was made by this one; one that is gone already may have been."""
+    """Whether `process` (a PID) is a child of this process; True also for one that has ended, which may have been."""
     import psutil
 
     try:

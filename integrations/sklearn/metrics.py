@@ -1,8 +1,8 @@
-"""Training metrics that we compute ourselves: only where calling `predict` can have no effect.
+"""Training metrics that autotrack computes itself, only where calling `predict` has no side effects.
 
-That is known of scikit-learn's own estimators, put together from its own parts, without callables of the user's,
-without processes that `predict` would start, and on data that the fit did not change. For everything else
-`compute` says in one sentence why there are none.
+This holds for scikit-learn's own estimators, composed of its own parts, without user-defined callables, without
+processes that `predict` would start, and on data that the fit did not change. For everything else `compute` raises
+`Skipped` with the reason.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_VALUES = 500_000
 PROBES = (100, 1000)
 OUT_OF_TIME = "the time for our own work was used up"
 
-# Modules whose estimators predict from what they learned and nothing else.
+# Modules of scikit-learn whose estimators predict from their fitted state only.
 _PREDICTS = (
     "calibration", "cluster", "cross_decomposition", "discriminant_analysis", "ensemble", "gaussian_process",
     "isotonic", "kernel_ridge", "linear_model", "mixture", "multiclass", "multioutput", "naive_bayes", "neighbors",
@@ -41,14 +41,14 @@ _CHANGES_DATA = ("copy", "copy_X", "copy_x")
 
 
 class Skipped(Exception):  # noqa: N818 - it is a reason, nothing went wrong
-    """There are no training metrics; the message says why."""
+    """Training metrics cannot be computed; the message is the reason."""
 
 
 @dataclass
 class Computed:
     """Training metrics and tables by name (without `train/`).
 
-    `sample` says what they were computed on ("" for all rows), `skipped` names the tables that there was no time for.
+    `sample` describes the rows used ("" for all of them), `skipped` names the tables left out for lack of time.
     """
 
     values: dict[str, float]
@@ -59,7 +59,7 @@ class Computed:
 
 @dataclass
 class _Judged:
-    """Metrics, and what they were computed from, as far as tables can be made of it."""
+    """Metrics, with the targets, predictions and scores from which tables can be made."""
 
     values: dict[str, float]
     target: Any = None
@@ -71,7 +71,7 @@ class _Judged:
 def compute(estimator: Any, inputs: Any, target: Any, deadline: float) -> Computed:
     """Training metrics and, from the same predictions, confusion matrix, curves and residuals.
 
-    `deadline` is in the thread's CPU time (`time.thread_time()`). Raises `Skipped`.
+    `deadline` is in the thread's CPU time (`time.thread_time()`). `Skipped` if they cannot be computed.
     """
     for part in parts_of(estimator):
         _check(part)
@@ -90,7 +90,7 @@ def compute(estimator: Any, inputs: Any, target: Any, deadline: float) -> Comput
 
 
 def learned(estimator: Any) -> dict[str, float]:
-    """Single numbers that the estimator itself found while fitting: iterations, loss, inertia; calls nothing."""
+    """Scalar results of the fit in the estimator's attributes (iterations, loss, inertia); computes nothing."""
     found: dict[str, float] = {}
     for attribute in ("n_iter_", "loss_", "inertia_", "oob_score_", "lower_bound_"):
         value = vars(estimator).get(attribute)
@@ -104,7 +104,7 @@ def learned(estimator: Any) -> dict[str, float]:
 
 @contextmanager
 def on_this_thread() -> Iterator[None]:
-    """What we ask of an estimator starts no workers, whichever joblib backend the program has chosen."""
+    """Make joblib run sequentially in this context, so that calls of an estimator start no workers."""
     joblib = sys.modules.get("joblib")
     if joblib is None:
         yield
@@ -115,9 +115,9 @@ def on_this_thread() -> Iterator[None]:
 
 @contextmanager
 def unchanged_random_state() -> Iterator[None]:
-    """The global random states of `random` and NumPy are afterwards what they were before.
+    """Restore the global random states of `random` and NumPy on exit.
 
-    Where other threads run, these may have drawn meanwhile: then nothing is put back.
+    Not while other threads run, as these may have drawn numbers in the meantime.
     """
     import random
 
@@ -172,7 +172,7 @@ def _row_count(inputs: Any) -> int:
 
 
 def _affordable_rows(estimator: Any, inputs: Any, rows: int, deadline: float) -> int:
-    """How many rows can be predicted three times before the deadline, told from a few of them."""
+    """How many rows can be predicted three times before the deadline, extrapolated from timed calls on a few rows."""
     width = inputs.shape[1] if len(getattr(inputs, "shape", ())) > 1 else 1
     most = min(rows, MOST_ROWS, max(PROBES[0], MOST_VALUES // max(1, width)))
     few = _time_of_predicting(estimator, inputs, PROBES[0], deadline)
@@ -196,7 +196,7 @@ def _time_of_predicting(estimator: Any, inputs: Any, rows: int, deadline: float)
 
 
 def _asked(predict: Callable[[Any], Any], inputs: Any) -> Any:
-    """Its predictions; an estimator that cannot predict what it was fitted on has none, which is no failure of ours."""
+    """The result of `predict(inputs)`; `Skipped` if the estimator cannot predict on its own training data."""
     try:
         return predict(inputs)
     except (ValueError, TypeError, AttributeError, ArithmeticError, LookupError) as error:
@@ -204,7 +204,7 @@ def _asked(predict: Callable[[Any], Any], inputs: Any) -> Any:
 
 
 def _add_tables(computed: Computed, judged: _Judged, deadline: float) -> None:
-    """Confusion matrix and curves of a classifier, residuals of a regressor, as long as there is time."""
+    """Add confusion matrix and curves of a classifier or residuals of a regressor, until the deadline."""
     target, predicted, scores = judged.target, judged.predicted, judged.scores
     makers: dict[str, Callable[[], dict[str, dict[str, list[Any]]]]] = {}
     if judged.classes is not None:

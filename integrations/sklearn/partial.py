@@ -1,7 +1,7 @@
 """`partial_fit` in a loop: one training for each estimator object, with a step for each call.
 
-When such a loop ends nobody says. Its run stays open, beside whatever else the program does and in nobody's way,
-until the estimator is fitted anew or is gone, until autolog is switched off, or until the program ends.
+The end of such a loop cannot be observed. Its run stays open, without being the active run, until the estimator is
+fitted anew or garbage-collected, autolog is switched off, or the program ends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from autotrack.recording.lifecycle.trainings import Training
 
 
 class Loop(fitting.Fit):
-    """The calls of `partial_fit` of one estimator, which is not held."""
+    """The training of one estimator's `partial_fit` calls; refers to the estimator weakly."""
 
     def __init__(self, options: Options, estimator: Any, wrapped: Callable[..., Any]) -> None:
         super().__init__(options, estimator, wrapped)
@@ -34,7 +34,7 @@ class Loop(fitting.Fit):
         self._schema: dict[str, Any] | None = None
 
     def start(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Open the training with the first call; its run is nobody's active run."""
+        """Open the training at the first call; a run opened for it does not become the active run."""
         self.begin(args, kwargs)
         training = self._training
         if training is None:
@@ -47,11 +47,11 @@ class Loop(fitting.Fit):
             collector_module.pop(training.run)
 
     def follow(self, training: Training) -> None:
-        """Go on with the training of a fit that came before."""
+        """Continue the training of an earlier fit of the estimator."""
         self._training = training
 
     def attach(self, estimator: Any, ended: Callable[[Any], None]) -> None:
-        """From now on the estimator is known weakly only."""
+        """Replace the reference to the estimator by a weak one; `ended` is called when the estimator is collected."""
         self.reference = weakref.ref(estimator, ended)
         self._estimator = None
 
@@ -62,12 +62,12 @@ class Loop(fitting.Fit):
 
     @property
     def is_current(self) -> bool:
-        """Whether its facts can still be recorded where it began."""
+        """Whether the collector that the training began with is still the current one."""
         training = self._training
         return training is not None and training.collector is collector()
 
     def step(self, estimator: Any, inputs: Any, target: Any, seconds: float) -> None:
-        """Record one call; the model at the first call and whenever there have been twice as many."""
+        """Record one call, and save the model at calls 1, 2, 4, 8, …."""
         training = self._training
         if training is None:
             return
@@ -85,7 +85,7 @@ class Loop(fitting.Fit):
                 training.finish("finished")
 
     def keep(self, estimator: Any) -> None:
-        """Keep the model as it is now, within the time that is ours."""
+        """Save the model in its current state, within the time budget for our own work."""
         training = self._training
         if training is None or self._schema is None or self._saved == self.calls or not self._options.log_models:
             return
@@ -98,7 +98,7 @@ class Loop(fitting.Fit):
             )  # fmt: skip
 
     def end(self) -> None:
-        """The loop is over: keep the model if it is still there, and close the run if it was opened for it."""
+        """End the loop: save the model if it still exists, and finish the run if it was opened for the loop."""
         estimator = self.reference()
         training = self._training
         if training is None or not self.is_current:
@@ -110,7 +110,7 @@ class Loop(fitting.Fit):
 
 
 class PartialFits:
-    """Observes `partial_fit` of everything that predicts."""
+    """Observes `partial_fit` of all estimators that predict."""
 
     def __init__(self, options: Callable[[], Options], is_inside_fit: Callable[[], bool]) -> None:
         self._options = options
@@ -120,18 +120,18 @@ class PartialFits:
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def end_all(self) -> None:
-        """End all loops: autolog is being switched off."""
+        """End all loops; called when autolog is switched off."""
         for key in tuple(self._loops):
             self._end(key)
 
     def end_of(self, estimator: Any) -> None:
-        """End the loop of an estimator that is being fitted anew."""
+        """End the loop of an estimator, if any; called when it is fitted anew."""
         loop = self._loops.get(id(estimator))
         if loop is not None and loop.reference() is estimator:
             self._end(id(estimator))
 
     def on_call(self, wrapped: Any, estimator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Call | None:
-        """A call of `partial_fit` begins."""
+        """Observe the start of a `partial_fit` call; begins a loop for a new estimator."""
         self._end_gone()
         if self._is_inside_fit() or is_scikit_learn(calling_frame()) or not recording_allowed():
             return None
@@ -160,7 +160,7 @@ class PartialFits:
         return loop
 
     def _end_gone(self) -> None:
-        """End the loops whose estimators are gone; not done where they go, which may be in the middle of anything."""
+        """End the loops of collected estimators; not in the weakref callback, which may run amidst any other code."""
         while self._gone:
             key = self._gone.popleft()
             loop = self._loops.get(key)
@@ -174,7 +174,7 @@ class PartialFits:
                 loop.end()
 
     def _keep_all(self) -> None:
-        """The program ends: keep the models; how the runs ended is told to them elsewhere."""
+        """Save the models at exit; the end of the runs is recorded elsewhere."""
         for loop in tuple(self._loops.values()):
             estimator = loop.reference()
             if estimator is not None and loop.is_current and recording_allowed():
@@ -182,7 +182,7 @@ class PartialFits:
 
 
 class _Call:
-    """One call of `partial_fit`."""
+    """Watch of one `partial_fit` call: records it as a step, or reports its exception."""
 
     __slots__ = ("_args", "_begun", "_estimator", "_kwargs", "_loop")
 

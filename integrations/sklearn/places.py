@@ -36,14 +36,14 @@ VALIDATIONS = (
 
 _HOOK = "__init_subclass__"
 
-# Methods of estimators that are observed besides `fit…`, and as what.
+# Methods of estimators that are observed besides `fit…`, with the keys of their observers.
 _METHODS = {
     **dict.fromkeys(("predict", "predict_proba", "predict_log_proba", "decision_function", "score_samples"), PREDICT),
     "score": SCORE,
     "partial_fit": PARTIAL,
 }
 
-# Functions of sklearn.metrics that judge nothing.
+# Functions of sklearn.metrics that evaluate nothing: scorer helpers, distances, kernels.
 _NO_METRICS = frozenset({
     "check_scoring", "get_scorer", "get_scorer_names", "make_scorer", "euclidean_distances", "nan_euclidean_distances",
     "pairwise_distances", "pairwise_distances_argmin", "pairwise_distances_argmin_min", "pairwise_distances_chunked",
@@ -52,7 +52,7 @@ _NO_METRICS = frozenset({
 
 
 class Places:
-    """The patches in scikit-learn. `observer(key)` is what observes the calls under `key`; `functions` are by key."""
+    """The patches in scikit-learn. `observer(key)` returns the observer for `key`; `functions` has originals by key."""
 
     def __init__(self, patches: Patches, observer: Callable[[str], Observer]) -> None:
         self.functions: dict[str, FunctionType] = {}
@@ -62,7 +62,7 @@ class Places:
         self._being_made = threading.local()
 
     def install(self) -> None:
-        """Patch what is imported; called again when more is."""
+        """Patch the scikit-learn modules imported so far; called again after each further import."""
         self._patches.observe(CLASS, self._on_class)
         for key in (FIT, PARTIAL, PREDICT, SCORE):
             self._patches.observe(key, self._observer(key))
@@ -73,12 +73,12 @@ class Places:
         self._install_selection()
 
     def forget(self) -> None:
-        """Forget what is patched: the patches have been undone."""
+        """Reset the record of patched classes and functions; call after undoing the patches."""
         self.functions.clear()
         self._seen = weakref.WeakSet()
 
     def instrument(self, kind: type) -> None:
-        """Observe the methods of an estimator class and of its parents."""
+        """Patch the methods of an estimator class and of its parents."""
         for definer in kind.__mro__:
             if definer in self._seen or definer is object:
                 continue
@@ -133,7 +133,7 @@ class Places:
 
 
 class _ClassMade:
-    """Waits for the end of the outermost `__init_subclass__` of a class: then its methods are what they will be."""
+    """Watch of the outermost `__init_subclass__` of a class: patches its methods afterwards, when they are final."""
 
     def __init__(self, owner: Places, made: type, pending: set[type]) -> None:
         self._owner = owner

@@ -1,4 +1,4 @@
-"""What a metric function returned, as metrics with short names or, where it is no number, as a table."""
+"""Converts results of metric functions: numbers to metrics with short names, everything else to tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORT = {
     "matthews_corrcoef_score": "mcc",
 }  # fmt: skip
 
-# Options that are about how to compute, or that are told by the shape of the result.
+# Options about how to compute, or that show in the shape of the result: not part of the metric's name.
 _SILENT = {"zero_division", "n_jobs", "random_state", "output_dict", "digits", "drop_intermediate", "target_names"}
 _BY_VALUE = {"average", "multi_class"}
 
@@ -35,7 +35,7 @@ _COLUMNS = {
 
 
 class Unkept(Exception):  # noqa: N818 - it is a reason, nothing went wrong
-    """The result is not kept; the message says why."""
+    """The result is not recorded; the message is the reason."""
 
 
 def short_name(function: str) -> str:
@@ -44,7 +44,7 @@ def short_name(function: str) -> str:
 
 
 def given_to(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of the call by parameter, in the order of the signature; those left out are left out."""
+    """The arguments of the call by parameter name; parameters without an argument are omitted."""
     names = tuple(_parameters(function))
     given = dict(zip(names, args, strict=False))
     given.update(kwargs)
@@ -52,14 +52,14 @@ def given_to(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[
 
 
 def variation(function: Callable[..., Any], given: Mapping[str, Any]) -> str:
-    """What sets the call apart from one with the defaults, to be put after the name: `.macro`, `.beta_0.5`."""
+    """A suffix for the metric's name from the non-default options of the call: `.macro`, `.beta_0.5`."""
     parts = []
     for name, parameter in list(_parameters(function).items())[2:]:
         if name not in given or name in _SILENT or given[name] is parameter.default:
             continue
         value = given[name]
         if name == "pos_label" and value is None:
-            continue  # what scikit-learn says where there is no positive class
+            continue  # scikit-learn's own value where there is no positive class
         if type(value) in (str, int, float, bool) or value is None:
             if type(value) is type(parameter.default) and value == parameter.default:
                 continue
@@ -71,12 +71,12 @@ def variation(function: Callable[..., Any], given: Mapping[str, Any]) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a result is one number."""
+    """Whether `value` is a single number, also as a zero-dimensional array."""
     return isinstance(value, (int, float)) or (hasattr(value, "item") and getattr(value, "ndim", 1) == 0)
 
 
 def numbers_of(function: str, name: str, result: Any) -> dict[str, Any] | None:
-    """The result as metrics by name; None if it is a table or a text."""
+    """The result as metrics by name; None if it is neither a number nor a tuple of numbers with known names."""
     if is_number(result):
         return {name: result}
     if type(result) is tuple and function in _COLUMNS and all(part is None or is_number(part) for part in result):
@@ -89,7 +89,7 @@ def numbers_of(function: str, name: str, result: Any) -> dict[str, Any] | None:
 
 
 def columns_of(function: str, result: Any, given: Mapping[str, Any]) -> tuple[dict[str, list[Any]], str]:
-    """The result as the columns of a table, and what was left out of it ("" if nothing). Raises `Unkept`."""
+    """The result as the columns of a table, and a note on omitted rows ("" if none). `Unkept` for other types."""
     if function == "confusion_matrix":
         return confusion_columns(result, _labels(given)), ""
     if type(result) is str:
@@ -109,7 +109,7 @@ def columns_of(function: str, result: Any, given: Mapping[str, Any]) -> tuple[di
 
 
 def data_of(given: Mapping[str, Any]) -> tuple[str, int]:
-    """Which of the arguments is the data that predictions are compared with: its name and position."""
+    """Name and position of the argument that predictions are compared with (targets, else inputs, else the first)."""
     names = list(given)
     for name in (*TARGETS, "labels_true", "X"):
         if name in given:
@@ -133,7 +133,7 @@ def _labels(given: Mapping[str, Any]) -> Any:
 
 
 def _report_columns(report: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """The dictionary of a classification report: a row per class and average."""
+    """The dictionary of a classification report as a table with a row per class and average."""
     rows = {str(label): scores for label, scores in report.items() if isinstance(scores, Mapping)}
     names = list(dict.fromkeys(name for scores in rows.values() for name in scores))
     columns: dict[str, list[Any]] = {"class": list(rows)}

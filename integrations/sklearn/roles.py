@@ -1,8 +1,8 @@
-"""What part data plays for a model: what it was trained on, or what was held out of that.
+"""Determines the role of data for a model: the data it was trained on (`train`) or held-out data (`val`, `test`).
 
-It is told from the objects themselves, never from their names: the training data, views of it, and the parts that
-`train_test_split` made of the same whole. Nothing is held: arrays are known by weak references, frames by the identity
-of their index, which pandas hands on to the columns and frames that are taken from them.
+Roles follow from object identity, never from variable names: the training data, views of it, and the parts that
+`train_test_split` made of the same data set. No data is kept alive: arrays are referenced weakly, frames by the
+identity of their index, which pandas shares with the columns and frames selected from them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Side = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Part:
-    """One side of a split, `whole` being the part that was split, if it was one."""
+    """The train or test side of a split."""
 
     split: Split
     side: Side
@@ -33,14 +33,14 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One call of `train_test_split`: the part it was given, if that was one, and marks of all it was given."""
+    """One call of `train_test_split`: marks of its arguments, and the part of an earlier split being split, if any."""
 
     whole: Part | None
     given: tuple[Mark, ...]
 
 
 class Mark:
-    """Data that can be told from other data later on, without being held."""
+    """Identifies data later on without keeping it alive."""
 
     __slots__ = ("_index", "_reference", "part")
 
@@ -50,14 +50,14 @@ class Mark:
         self.part = part_of(data)
 
     def covers(self, data: Any) -> bool:
-        """Whether `data` is what was marked, or some rows or columns of it in the same memory."""
+        """Whether `data` is the marked data, or a view of some of its rows or columns."""
         if self._index is not None:
             return _index_of(data) is self._index
         marked = None if self._reference is None else self._reference()
         return marked is not None and (data is marked or _is_within(data, marked))
 
     def is_same_as(self, other: Mark) -> bool:
-        """Whether both mark the same data, which is still there."""
+        """Whether both mark the same data and it still exists."""
         if self._index is not None or other._index is not None:
             return self._index is other._index
         marked = None if self._reference is None else self._reference()
@@ -68,7 +68,7 @@ _parts: OrderedDict[int, tuple[Any, Part]] = OrderedDict()
 
 
 def note_split(given: tuple[Any, ...], made: Any) -> None:
-    """Remember what `train_test_split(*given)` made: train and test side of each argument in turn."""
+    """Remember the result of `train_test_split(*given)`: train and test side of each argument in turn."""
     wholes = {part for data in given if (part := part_of(data)) is not None}
     split = Split(wholes.pop() if len(wholes) == 1 else None, tuple(map(Mark, given)))
     sides: tuple[Side, Side] = ("train", "test")
@@ -77,7 +77,7 @@ def note_split(given: tuple[Any, ...], made: Any) -> None:
 
 
 def part_of(data: Any) -> Part | None:
-    """The part of a split that `data` is, or lies in; None if it is not known to be one."""
+    """The part of a split that `data` is, or is a view of; None if unknown."""
     index = _index_of(data)
     if index is not None:
         known = _parts.get(id(index))
@@ -93,8 +93,8 @@ def part_of(data: Any) -> Part | None:
 def role_of(data: Any, trained_on: Mark) -> str:
     """`train`, `val` or `test`: what `data` is for a model that was fitted on `trained_on`; empty if unknown.
 
-    `test` is the side of a split that the model was not fitted on; `val`, where the other side had itself been split
-    off for training before, so that there is a `test` above it.
+    Data is `test` if it is the test side of a split on whose train side, or a part of it, the model was fitted; `val`,
+    if that split was made of the train side of an earlier split, whose other side is the `test` data.
     """
     if trained_on.covers(data):
         return "train"
@@ -137,7 +137,7 @@ def _weak(data: Any) -> Any:
 
 
 def _index_of(data: Any) -> Any:
-    """The object by which pandas tells whether two indexes are views of one another; None for anything else."""
+    """The object by which pandas recognises that two indexes are views of one another; None if `data` has no index."""
     pandas = sys.modules.get("pandas")
     if pandas is None or not isinstance(data, (pandas.DataFrame, pandas.Series)):
         return None
@@ -145,7 +145,7 @@ def _index_of(data: Any) -> Any:
 
 
 def _is_within(data: Any, whole: Any) -> bool:
-    """Whether an array is a view of rows or columns of another, by where both lie in memory."""
+    """Whether an array is a view of rows or columns of another, by their memory addresses."""
     if type(data).__module__ != "numpy" or type(whole).__module__ != "numpy" or not hasattr(data, "base"):
         return False
     if data.base is None or not whole.size or not data.size:

@@ -1,4 +1,4 @@
-"""Keeping the fitted model: within the size limits and the time that is ours."""
+"""Saves fitted models, within the size limits and the time budget for our own work."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def keep_model(
     *,
     with_example: bool,
 ) -> None:
-    """Save the model with the training; what is too big or takes too long is named in the capture report."""
+    """Save the model with the training; one that is too large or takes too long is named in the capture report."""
     limit = training.room_for_models()
     size = array_bytes(estimator)
     if limit is not None and size > limit:
@@ -48,7 +48,7 @@ def keep_model(
 
 
 def array_bytes(value: Any, depth: int = _DEPTH) -> int:
-    """The bytes of the arrays that hang on an object: a lower bound of its size, without serialising it."""
+    """The bytes of the arrays reachable from an object: a lower bound of its size, without serialising it."""
     size = getattr(value, "nbytes", None)
     if isinstance(size, int):
         return size

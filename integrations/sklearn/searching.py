@@ -24,7 +24,7 @@ _this_thread = threading.local()
 
 
 class Search(ListeningFit):
-    """The fit of a `GridSearchCV` or its like."""
+    """The fit of a `GridSearchCV` or another search."""
 
     kind: RunKind = "search"
     candidates: Candidates | None = None
@@ -33,7 +33,7 @@ class Search(ListeningFit):
     _workers: Workers | None = None
 
     def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Open the search; its candidates open as they are evaluated."""
+        """Open the training of the search; candidates' runs are opened as they are evaluated."""
         super().begin(args, kwargs)
         if self._training is not None and not isinstance(self._training, NullTraining):
             metric = metric_name(getattr(self._estimator, "scoring", None))
@@ -44,17 +44,17 @@ class Search(ListeningFit):
                 self.listen(self._carrier)
 
     def measure(self) -> None:
-        """Take the time, and let go of the estimator: the fit has just ended."""
+        """Set `duration`, detach the callback and read the workers' remaining events."""
         super().measure()
         if self._workers is not None:
             self._workers.close()
 
     def is_of(self, estimator: Any) -> bool:
-        """Whether this is the fit of that very object."""
+        """Whether this is the fit of `estimator` (by identity)."""
         return self._estimator is estimator
 
     def format(self, parameters: Any, splits: int, results: Any) -> None:
-        """A round of candidates has been evaluated: record those that no split was seen of."""
+        """Record, after a round of candidates, those whose splits were not observed."""
         if self.candidates is None:
             return
         if self._workers is not None:
@@ -65,14 +65,14 @@ class Search(ListeningFit):
             self._carrier.first = self.candidates.count
 
     def finished(self) -> None:
-        """Record what the candidates came to and which is the best, then what any fit records."""
+        """Record the candidates' summaries and the best candidate, then the results of any fit."""
         if self._training is not None and self.candidates is not None:
             with guarded("the candidates of a search"):
                 self._sum_up(self._training, self.candidates)
         super().finished()
 
     def failed(self, error: BaseException) -> None:
-        """Finish the candidates that were under way, then record the exception."""
+        """Finish the candidates still being evaluated, then record the exception."""
         if self.candidates is not None:
             with guarded("the candidates of a search"):
                 self.candidates.close()
@@ -107,7 +107,7 @@ class Search(ListeningFit):
 
 
 class Searches:
-    """Sees the splits that scikit-learn evaluates in this process, and hands them to the search they belong to."""
+    """Observes the splits that scikit-learn evaluates in this process, and records them with their search."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class Searches:
         self._level = level
 
     def observers(self) -> dict[str, Observer]:
-        """What observes how searches evaluate their candidates, by key."""
+        """The observers of the functions with which searches evaluate candidates, by key."""
         return {SPLIT: self._on_split, RESULTS: self._on_results}
 
     def _on_split(self, wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Split | None:
@@ -142,7 +142,7 @@ class Searches:
                 fit.format(given["candidate_params"], given["n_splits"], given["out"])
 
     def _search_of(self, kwargs: Mapping[str, Any]) -> Search | None:
-        """The search whose split it is: it is told since scikit-learn 1.9, before that it can be concluded."""
+        """The search that a split belongs to: `caller` since scikit-learn 1.9, before that inferred from context."""
         searches = [fit for fit in tuple(self._under_way) if isinstance(fit, Search)]
         if "caller" in kwargs:
             return next((search for search in searches if search.is_of(kwargs["caller"])), None)
@@ -155,7 +155,7 @@ class Searches:
 
 
 class _Split:
-    """Waits for the end of one split of one candidate."""
+    """Watch of the evaluation of one split of one candidate."""
 
     def __init__(self, candidates: Candidates, row: int, split: int) -> None:
         self._candidates = candidates
@@ -172,6 +172,6 @@ class _Split:
 
 
 def is_search(estimator: Any) -> bool:
-    """Whether it is a search of scikit-learn's, or a third party's made on top of one."""
+    """Whether `estimator` is a search of scikit-learn, or a third party's subclass of one."""
     module = sys.modules.get("sklearn.model_selection._search")
     return module is not None and isinstance(estimator, module.BaseSearchCV)

@@ -1,4 +1,4 @@
-"""The iterations of a solver, while they run: where scikit-learn's own callbacks report them."""
+"""Records the iterations of a solver while it runs, where scikit-learn reports them to callbacks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ KEY = "train/log_loss"
 
 
 class IterativeFit(ListeningFit):
-    """The fit of a `LogisticRegression`, whose solver says after each iteration where it stands."""
+    """The fit of a `LogisticRegression` whose solver reports each iteration to callbacks."""
 
     _iterations: Iterations | None = None
 
     def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Open the training, then listen to the solver."""
+        """Open the training, then attach a callback to the solver."""
         super().begin(args, kwargs)
         training = self._training
         if training is None or isinstance(training, NullTraining) or not self._is_detailed:
@@ -34,16 +34,16 @@ class IterativeFit(ListeningFit):
             self.listen(self._iterations)
 
     def measure(self) -> None:
-        """Take the time, and let go of the estimator: the fit has just ended."""
+        """Set `duration`, detach the callback and report omitted iterations."""
         super().measure()
         if self._iterations is not None:
             self._iterations.sum_up()
 
 
 class Iterations:
-    """A callback of scikit-learn's: the log loss of the training data after each iteration, at its number as step.
+    """A scikit-learn callback that logs the log loss on the training data per iteration, with its number as step.
 
-    It takes no more of the fit's time than any work of ours may; of many rows it looks at some, evenly spaced.
+    It stays within the time budget for our own work, and uses at most `MOST_ROWS` evenly spaced rows.
     """
 
     def __init__(self, training: Training) -> None:
@@ -79,7 +79,7 @@ class Iterations:
         self._spent += time.thread_time() - begun
 
     def sum_up(self) -> None:
-        """Say in the report what was left out, and hold nothing any more."""
+        """Name omitted iterations and rows in the capture report, and release the training."""
         training, self._training = self._training, None
         if training is None:
             return
@@ -112,7 +112,7 @@ class Iterations:
 
 
 def has_iterations(estimator: Any) -> bool:
-    """Whether it is an estimator whose solver reports iterations to callbacks."""
+    """Whether the estimator's solver reports iterations to callbacks."""
     module = sys.modules.get("sklearn.linear_model._logistic")
     return (
         module is not None

@@ -1,6 +1,6 @@
 """Results that are not one number, as small tables: confusion matrix, curves, residuals, importances.
 
-All are of bounded length: curves and residuals keep evenly spaced rows, the first and the last among them.
+Their length is bounded: curves and residuals keep evenly spaced rows, including the first and the last.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ MOST_FEATURES = 100
 
 
 def thinned(columns: Mapping[str, Any], most: int = MOST_POINTS) -> tuple[dict[str, list[Any]], str]:
-    """Columns of arrays as lists of at most `most` rows; shorter columns are filled up with None at the end."""
+    """Columns as lists of at most `most` evenly spaced rows, and a note on omitted rows ("" if none).
+
+    Shorter columns are padded with None at the end.
+    """
     length = max((len(values) for values in columns.values()), default=0)
     chosen = _evenly(length, most)
     table = {name: _taken(values, chosen, length) for name, values in columns.items()}
@@ -26,7 +29,7 @@ def thinned(columns: Mapping[str, Any], most: int = MOST_POINTS) -> tuple[dict[s
 def confusion_columns(matrix: Any, labels: Any) -> dict[str, list[Any]]:
     """A confusion matrix: a row per true class (`true`), a column per predicted one.
 
-    Of more than `MOST_CLASSES` classes the last row and column hold the sum of the rest.
+    With more than `MOST_CLASSES` classes, the last row and column hold the sums of the remaining ones.
     """
     import numpy
 
@@ -54,9 +57,10 @@ def confusion(target: Any, predicted: Any) -> dict[str, list[Any]]:
 
 
 def curves(target: Any, scores: Any, classes: Any) -> dict[str, dict[str, list[Any]]]:
-    """ROC and precision-recall curves: of the second of two classes, or of each of the first classes against the rest.
+    """ROC and precision-recall curves: of the second of two classes, else of each class against the rest.
 
-    `scores` has shape (n,) or (n, classes). Columns: `class`, the two axes, `threshold`.
+    Only the first `MOST_CURVES` classes get curves. `scores` has shape (n,) or (n, classes). Columns: `class`, the two
+    axes, `threshold`.
     """
     import numpy
 
@@ -89,10 +93,10 @@ def residuals(target: Any, predicted: Any) -> dict[str, list[Any]]:
 
 
 def ranked(names: Any, values: Any, column: str, rows: Any = None) -> tuple[dict[str, list[Any]], str]:
-    """Features by the size of their importance or coefficient, the largest first, at most `MOST_FEATURES`.
+    """At most `MOST_FEATURES` features by absolute importance or coefficient, largest first, and a note on omissions.
 
-    `values` has shape (features,), or (classes, features) with `rows` to name the classes: then the order is by the
-    mean of the sizes.
+    `values` has shape (features,), or (classes, features) with the class names in `rows`: then features are ordered by
+    the mean of their absolute values.
     """
     import numpy
 

@@ -1,4 +1,4 @@
-"""Which recorded training a fitted estimator, and what it predicted, belong to. Nothing is held: all of it is weak."""
+"""Maps fitted estimators and their predictions to the training that recorded the fit, by weak references only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_COLUMNS = 50
 
 @dataclass(eq=False)
 class Tie:
-    """A fitted estimator's training, and what it was trained on."""
+    """The training of a fitted estimator, with marks of the data it was trained on."""
 
     training: Training
     inputs: Mark
@@ -29,11 +29,11 @@ class Tie:
 
     @property
     def is_current(self) -> bool:
-        """Whether facts can still be recorded to where the training was."""
+        """Whether the collector that recorded the training is still the current one."""
         return self.training.collector is collector()
 
     def role(self, *data: Any) -> str:
-        """`train`, `val` or `test`, if all of the data whose role is known have that one; else empty."""
+        """`train`, `val` or `test` if all of the data with a known role share it; else empty."""
         found = set()
         for one in data:
             if one is not None:
@@ -44,7 +44,7 @@ class Tie:
 
 @dataclass
 class Latency:
-    """How long predictions took: calls, and rows and seconds since the last point."""
+    """Duration of predictions: the number of calls, and rows and seconds since the last logged point."""
 
     calls: int = 0
     rows: int = 0
@@ -53,7 +53,7 @@ class Latency:
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """What `predict` or its like returned, or what a metric made of that."""
+    """An array that `predict` or a similar method returned, or that a metric function computed from one."""
 
     tie: Tie
     reference: Any
@@ -63,7 +63,7 @@ class Output:
 
     @property
     def data(self) -> Any:
-        """What was predicted on, as long as it is there."""
+        """The inputs of the prediction; None if they no longer exist."""
         return None if self.inputs is None else self.inputs()
 
 
@@ -73,7 +73,7 @@ _runs_of_threads: weakref.WeakKeyDictionary[Collector, dict[int, list[str]]] = w
 
 
 def tie(estimator: Any, training: Training, inputs: Any, target: Any) -> Tie | None:
-    """Remember that this very object was fitted in `training`; its copies and pickles were not."""
+    """Remember that this `estimator` object, not its copies or pickles, was fitted in `training`."""
     key = id(estimator)
     try:
         reference = weakref.ref(estimator, functools.partial(_forget, key))
@@ -92,18 +92,18 @@ def _forget(key: int, _: Any) -> None:
 
 
 def only_run_of_thread() -> str:
-    """The id of the run that all of this thread's trainings are in; empty if there are several, or none."""
+    """The id of the run of all trainings of this thread; empty if there are several runs, or none."""
     runs = _runs_of_threads.get(collector(), {}).get(threading.get_ident(), [])
     return runs[0] if len(runs) == 1 else ""
 
 
 def untie(estimator: Any) -> None:
-    """Forget what the estimator was fitted in: it is being fitted anew."""
+    """Forget the training of the estimator; called when it is fitted anew."""
     _estimators.pop(id(estimator), None)
 
 
 def tie_of(estimator: Any) -> Tie | None:
-    """The training in which this very object was fitted last."""
+    """The tie to the training in which this object (not a copy) was fitted last; None if unknown."""
     known = _estimators.get(id(estimator))
     return known[1] if known is not None and known[0]() is estimator else None
 
@@ -111,7 +111,7 @@ def tie_of(estimator: Any) -> Tie | None:
 def note_output(made: Any, tied: Tie, inputs: Any, made_by: str, prefix: str = "") -> None:
     """Remember that `made` came from the estimator of `tied`, given `inputs`.
 
-    `prefix` is the first word of the keys of metrics that are computed from it, where that is known already.
+    `prefix` is the key prefix (`train`, …) of metrics computed from `made`; empty if not known yet.
     """
     if type(made) in (list, tuple):
         for part in made[:MOST_COLUMNS]:
@@ -126,7 +126,7 @@ def note_output(made: Any, tied: Tie, inputs: Any, made_by: str, prefix: str = "
 
 
 def note_labels(estimator: Any, result: Any) -> None:
-    """Remember what the fit itself gave for each row: what `fit_predict` returned, and `labels_`."""
+    """Remember the outputs of the fit itself: the result of `fit_predict`, and `labels_`."""
     tied = tie_of(estimator)
     if tied is not None:
         for made in (result, vars(estimator).get("labels_")):
@@ -135,7 +135,7 @@ def note_labels(estimator: Any, result: Any) -> None:
 
 
 def output_of(data: Any) -> Output | None:
-    """What is known of an array that `predict` or its like returned, or that is a view of such a one."""
+    """The `Output` of an array that `predict` or a similar method returned, or of a view of one; None if unknown."""
     while data is not None:
         known = _outputs.get(id(data))
         if known is not None and known.reference() is data:

@@ -1,4 +1,4 @@
-"""Cross-validation: each call of scikit-learn's functions for it is one training, with the scores of its splits."""
+"""Cross-validation: each call of one of scikit-learn's validation functions is a training with the scores by split."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_POINTS = 1_000
 
 
 class Validation(Fit):
-    """One call of `cross_val_score` or its like; `result` is what it returned."""
+    """One call of `cross_val_score` or another validation function; `result` is its return value."""
 
     result: Any = None
     _scores: Mapping[str, Any] | None = None
@@ -38,7 +38,7 @@ class Validation(Fit):
         self._given: Mapping[str, Any] = {}
 
     def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Open the training; `args` and `kwargs` are those of the call without the estimator."""
+        """Open the training; `args` and `kwargs` are the arguments of the call without the estimator."""
         kind, options = type(self._estimator), self._options
         training = self._training = begin_training(
             self._name, "sklearn", run_name=options.name, experiment=options.experiment, tags=options.tags,
@@ -59,15 +59,15 @@ class Validation(Fit):
             training.report("candidates", "those of the search inside a cross-validation are not kept", level="info")
 
     def listens_to(self, name: str) -> bool:
-        """Whether what a function returns inside of this call tells more than this call's own result."""
+        """Whether the result of the nested function `name` has more detail than the result of this call."""
         return self._name == "cross_val_score" and name == "cross_validate"
 
     def heard(self, result: Any) -> None:
-        """Take what the function inside returned."""
+        """Use the result of the nested function in place of this call's own."""
         self._scores = result
 
     def finished(self) -> None:
-        """Record the scores."""
+        """Record the scores and finish the training."""
         training = self._training
         if training is None:
             return
@@ -80,13 +80,13 @@ class Validation(Fit):
                 training.finish("finished")
 
     def failed(self, error: BaseException) -> None:
-        """Record the exception that is on its way to the user."""
+        """Finish the training with the exception that the call raised."""
         if self._training is not None:
             status, _ = how_it_ended(error)
             self._training.finish("killed" if status == "finished" else status, failure=describe_failure(error))
 
     def splits(self, training: Training) -> None:
-        """`cross_validate` and `cross_val_score`: a row for each split, mean and deviation."""
+        """Record `cross_validate` and `cross_val_score`: scores with the split as step, mean and standard deviation."""
         scores = self._scores if self._scores is not None else self.result
         columns = _score_columns(scores if isinstance(scores, Mapping) else {"test_score": scores}, self._metric)
         for step, row in enumerate(zip(*columns.values(), strict=True)):
@@ -98,12 +98,12 @@ class Validation(Fit):
             training.report("splits", message, count=failed)
 
     def predictions(self, training: Training) -> None:
-        """`cross_val_predict`: what is computed from the predictions later belongs to this training."""
+        """Record `cross_val_predict`: metrics computed from its predictions later go to this training."""
         tied = ties.Tie(training, Mark(None), Mark(None))
         ties.note_output(self.result, tied, self._arguments.inputs, self._name)
 
     def learning_curve(self, training: Training) -> None:
-        """Scores by the number of rows in training: a table, and metrics with that number as step."""
+        """Record scores by the number of training rows: a table, and metrics with that number as step."""
         sizes, train, test, *times = self.result
         table = {"train_size": sizes.tolist(), **self._curve(train, test)}
         for name, values in zip(("fit_time", "score_time"), times, strict=False):
@@ -112,14 +112,14 @@ class Validation(Fit):
         self._log_curve(training, table, table["train_size"])
 
     def validation_curve(self, training: Training) -> None:
-        """Scores by the values of a parameter: a table, and metrics with the value's position as step."""
+        """Record scores by the values of a parameter: a table, and metrics with the value's position as step."""
         values = [plain(value) for value in self._given["param_range"]]
         table = {str(self._given["param_name"]): values, **self._curve(*self.result)}
         training.log_evaluation(self._name, table)
         self._log_curve(training, table, range(len(values)))
 
     def permutations(self, training: Training) -> None:
-        """`permutation_test_score`: the score, its p-value, the scores of permuted targets as a table."""
+        """Record `permutation_test_score`: the score, its p-value, and the scores of permuted targets as a table."""
         score, permuted, p_value = self.result
         training.log({f"val/{self._metric}": score, "p_value": p_value})
         training.log({"permuted.mean": permuted.mean(), "permuted.std": permuted.std()})
@@ -127,7 +127,7 @@ class Validation(Fit):
         training.log_evaluation(self._name, table, {"rows": left_out} if left_out else None)
 
     def _curve(self, train: Any, test: Any) -> dict[str, list[Any]]:
-        """Mean and deviation of scores of shape (points, splits), and the scores of a few splits."""
+        """Mean and standard deviation of scores of shape (points, splits), and each split's scores if there are few."""
         columns: dict[str, list[Any]] = {}
         for role, scores in (("train", train), ("val", test)):
             name = f"{role}/{self._metric}"
@@ -161,12 +161,12 @@ def _log_params(training: Training, chosen: Mapping[str, Any], default: Mapping[
 
 
 def _renamed(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of the function, apart from those of the estimator: `validation.cv`."""
+    """Rename the function's arguments from `fit.cv` to `validation.cv`, to tell them from the estimator's."""
     return {f"validation.{name.removeprefix('fit.')}": value for name, value in arguments.items()}
 
 
 def _score_columns(scores: Mapping[str, Any], metric: str) -> dict[str, list[float]]:
-    """The arrays of `cross_validate`'s result as metrics; what is no array of numbers stays out."""
+    """The arrays of `cross_validate`'s result by metric name; other entries are omitted."""
     columns: dict[str, list[float]] = {}
     for key, values in scores.items():
         part, _, name = key.partition("_")
