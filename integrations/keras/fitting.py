@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.integrations.keras import data, ending, model_facts, saving
+from autotrack.integrations.keras import data, model_facts, saving, stopping
 from autotrack.integrations.keras.calls import Call
 from autotrack.integrations.keras.measuring import Epochs, current_rate, weight_norms
 from autotrack.integrations.keras.options import KerasOptions
@@ -18,7 +18,7 @@ from autotrack.recording.lifecycle.trainings import Training, begin_training
 from autotrack.recording.run import Run
 from autotrack.training import ownership
 from autotrack.training.checkpoints import Checkpoints
-from autotrack.training.neural.pace import Stopwatch, report_capture
+from autotrack.training.neural.throughput import Stopwatch, report_capture
 from autotrack.training.neural.watching import Watcher
 
 _last: weakref.WeakKeyDictionary[Any, Fit] = weakref.WeakKeyDictionary()
@@ -43,7 +43,7 @@ class Fit:
         self._watches_epochs = False
         self._inner: dict[str, int] = {}
         self.evaluations = 0
-        self._stop = ending.Stop()
+        self._stop = stopping.Stop()
         self._trial: Run | None = None
         self._charge: ownership.Charge | None = None
         self._stopwatch = Stopwatch()
@@ -129,7 +129,7 @@ class Fit:
                 training.log_params({"resumed.epoch": first})
         model_facts.record(training, self.model)
         with guarded("the callbacks of a training"):
-            training.log_params(ending.callback_params(self._others()))
+            training.log_params(stopping.callback_params(self._others()))
 
     def _batch_size(self) -> int | None:
         return self.data.rows_per_batch(self._call.setting("batch_size"))

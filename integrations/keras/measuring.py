@@ -11,7 +11,7 @@ from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.recording.lifecycle.trainings import Training
-from autotrack.training.neural.pace import Stopwatch
+from autotrack.training.neural.throughput import Stopwatch
 from autotrack.training.neural.watching import MOST_NORMS, Watcher
 
 _now = time.perf_counter

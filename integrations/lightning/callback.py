@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autotrack.integrations.base import TakesOptions
 from autotrack.integrations.lightning.carrier import CALLBACK_BASES, Carrying
-from autotrack.integrations.lightning.hooking import hooks
+from autotrack.integrations.lightning.hooks import hooks
 
 
 class AutotrackCallback(TakesOptions, Carrying, *CALLBACK_BASES):  # type: ignore[misc]

@@ -11,8 +11,8 @@ from typing import Any
 
 def callbacks() -> list[Any]:
     """A list with the callback that forwards events to a recording, if Lightning is hooked; else an empty list."""
-    hooking = sys.modules.get("autotrack.integrations.lightning.hooking")
+    hooks = sys.modules.get("autotrack.integrations.lightning.hooks")
     try:
-        return [] if hooking is None else list(hooking.callbacks_for_trainer())
+        return [] if hooks is None else list(hooks.callbacks_for_trainer())
     except Exception:  # noqa: BLE001 - the trainer would not come into being
         return []

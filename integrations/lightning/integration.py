@@ -18,13 +18,13 @@ class LightningIntegration(Integration):
 
     def install(self) -> None:
         """Observe the trainers of the packages that are imported."""
-        from autotrack.integrations.lightning import hooking
+        from autotrack.integrations.lightning import hooks
 
-        hooking.switch_on(self.options)
+        hooks.switch_on(self.options)
 
     def uninstall(self) -> None:
         """Observe only trainers with a callback or logger of ours."""
-        hooking = sys.modules.get("autotrack.integrations.lightning.hooking")
-        if hooking is not None:
-            hooking.switch_off()
+        hooks = sys.modules.get("autotrack.integrations.lightning.hooks")
+        if hooks is not None:
+            hooks.switch_off()
         super().uninstall()

@@ -8,7 +8,7 @@ from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.integrations.base import TakesOptions
-from autotrack.integrations.lightning.hooking import connector_speaks, hooks
+from autotrack.integrations.lightning.hooks import connector_speaks, hooks
 from autotrack.integrations.lightning.packages import base_classes
 from autotrack.recording.collector import collector
 from autotrack.recording.lifecycle.start import start_run

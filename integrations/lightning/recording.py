@@ -23,7 +23,7 @@ from autotrack.training import ownership
 from autotrack.training.checkpoint_origins import origin_of
 from autotrack.training.checkpoints import Checkpoints
 from autotrack.training.neural.optimizers import learning_rates
-from autotrack.training.neural.pace import Pace, Stopwatch, report_capture
+from autotrack.training.neural.throughput import Pace, Stopwatch, report_capture
 from autotrack.training.neural.watching import Watcher
 
 HOOKS = ("Trainer.fit", "callback", "logger connector", "save_checkpoint")

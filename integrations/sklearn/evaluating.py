@@ -14,7 +14,7 @@ from types import FrameType, FunctionType
 from typing import Any
 
 from autotrack.instrument.patching import Observer
-from autotrack.integrations.sklearn import results, ties
+from autotrack.integrations.sklearn import fitted_estimators, results
 from autotrack.integrations.sklearn.callers import calling_frame, is_scikit_learn, variable_name
 from autotrack.integrations.sklearn.places import METRIC, PREDICT, SCORE, SCORER, TRAIN_TEST_SPLIT
 from autotrack.integrations.sklearn.roles import note_split
@@ -51,7 +51,7 @@ class Evaluations:
         return None if is_scikit_learn(frame) else frame
 
     def _on_predict(self, wrapped: Any, estimator: Any, args: Any, kwargs: Mapping[str, Any]) -> _Prediction | None:
-        tied = ties.tie_of(estimator)
+        tied = fitted_estimators.tie_of(estimator)
         if tied is None or self._caller() is None or not tied.is_current:
             return None
         inputs = args[0] if args else next(iter(kwargs.values()), None)
@@ -63,7 +63,7 @@ class Evaluations:
             return None
         inputs = args[0] if args else kwargs.get("X")
         target = args[1] if len(args) > 1 else kwargs.get("y")
-        tied = ties.tie_of(estimator)
+        tied = fitted_estimators.tie_of(estimator)
 
         def record(result: Any) -> None:
             if tied is not None and tied.is_current and results.is_number(result):
@@ -79,7 +79,7 @@ class Evaluations:
             return None
         given = dict(zip(("estimator", "X", "y_true"), args, strict=False)) | dict(kwargs)
         estimator, inputs, target = given.get("estimator"), given.get("X"), given.get("y_true")
-        tied = ties.tie_of(estimator)
+        tied = fitted_estimators.tie_of(estimator)
 
         def record(result: Any) -> None:
             if tied is None or not tied.is_current:
@@ -125,7 +125,7 @@ class _Prediction:
 
     __slots__ = ("_begun", "_inputs", "_name", "_tie")
 
-    def __init__(self, tied: ties.Tie, name: str, inputs: Any) -> None:
+    def __init__(self, tied: fitted_estimators.Tie, name: str, inputs: Any) -> None:
         self._tie = tied
         self._name = name
         self._inputs = inputs
@@ -136,14 +136,14 @@ class _Prediction:
         seconds = time.perf_counter() - self._begun
         _busy.set(False)
         tied, inputs = self._tie, self._inputs
-        ties.note_output(result, tied, inputs, self._name)
+        fitted_estimators.note_output(result, tied, inputs, self._name)
         shape = getattr(inputs, "shape", None)
         rows = shape[0] if shape else len(inputs) if type(inputs) in (list, tuple) else 0
         if not rows:
             return
         latency = tied.calls.get(self._name)
         if latency is None:
-            latency = tied.calls[self._name] = ties.Latency()
+            latency = tied.calls[self._name] = fitted_estimators.Latency()
         latency.calls += 1
         latency.rows += rows
         latency.seconds += seconds
@@ -166,7 +166,7 @@ class _Metric:
 
     def record(self, result: Any) -> None:
         """Record `result` in the run of the model whose predictions were passed to the metric function."""
-        known = [output for value in self._given.values() if (output := ties.output_of(value)) is not None]
+        known = [output for value in self._given.values() if (output := fitted_estimators.output_of(value)) is not None]
         tied = {output.tie for output in known if output.tie.is_current}
         parameter, position = results.data_of(self._given)
         data = self._given.get(parameter)
@@ -178,14 +178,14 @@ class _Metric:
         first = known[0]
         prefix = first.prefix
         if not prefix:
-            compared = None if ties.output_of(data) is not None else data
+            compared = None if fitted_estimators.output_of(data) is not None else data
             prefix = one.role(compared, *(output.data for output in known)) or "eval"
         elif first.made_by:
             self._name = f"{first.made_by}.{self._name}"
         self._record_in(one.training, prefix, result, variable, one)
 
     def _record_in(
-        self, recorder: MetricRecorder, prefix: str, result: Any, variable: str, tied: ties.Tie | None
+        self, recorder: MetricRecorder, prefix: str, result: Any, variable: str, tied: fitted_estimators.Tie | None
     ) -> None:
         numbers = results.numbers_of(self._function, self._name, result)
         if numbers is not None:
@@ -199,13 +199,13 @@ class _Metric:
         meta = {"function": self._function, "data": variable, "rows": left_out}
         recorder.log_evaluation(f"{prefix}/{self._name}", columns, {key: text for key, text in meta.items() if text})
         if tied is not None and type(result) is tuple:
-            ties.note_output(result, tied, None, results.short_name(self._function), prefix)
+            fitted_estimators.note_output(result, tied, None, results.short_name(self._function), prefix)
 
     def _record_untied(self, result: Any, variable: str) -> None:
         """Record a result of no known model in the active run, else in the only run of this thread; else report it."""
         run = active_run()
         last = last_run(collector(), threading.get_ident())
-        if run is None and last is not None and last.id == ties.only_run_of_thread():
+        if run is None and last is not None and last.id == fitted_estimators.only_run_of_thread():
             run = last
         if run is not None:
             self._record_in(run, "eval", result, variable, None)
@@ -246,7 +246,7 @@ def _scorer_name(scorer: Any, estimator: Any) -> str:
     return f"{sign}{results.short_name(name)}{results.variation(function, options)}"
 
 
-def _log(tied: ties.Tie, prefix: str, values: Mapping[str, Any], variable: str) -> None:
+def _log(tied: fitted_estimators.Tie, prefix: str, values: Mapping[str, Any], variable: str) -> None:
     """Log metrics of the model of `tied`; where the data's role is unknown, the variable's name goes into a tag."""
     _log_in(tied.training, prefix, values)
     if prefix != "eval" or not variable:

@@ -11,7 +11,7 @@ from typing import Any
 from autotrack._guard import guarded
 from autotrack.events import Dataset, Role, RunKind
 from autotrack.integrations.base import Options
-from autotrack.integrations.sklearn import ties
+from autotrack.integrations.sklearn import fitted_estimators
 from autotrack.integrations.sklearn.facts import Arguments, arguments_of, dataset, params_of
 from autotrack.recording.failures import describe_failure, how_it_ended
 from autotrack.recording.lifecycle.trainings import Training, begin_training
@@ -50,7 +50,7 @@ class Fit:
         """Open the training and record parameters and data before the fit, which may change them."""
         kind = type(self._estimator)
         options = self._options
-        ties.untie(self._estimator)
+        fitted_estimators.untie(self._estimator)
         training = self._training = begin_training(
             kind.__name__, "sklearn", run_name=options.name, experiment=options.experiment, tags=options.tags,
             params={"model.class": kind.__qualname__, "model.module": kind.__module__}, kind=self.kind,
@@ -150,7 +150,7 @@ class Fit:
                 in_full = iterations.log_iterations(training, self._estimator, self._arguments, deadline)
         found = {f"train/{name}": value for name, value in values.items()}
         training.log({key: value for key, value in found.items() if key not in in_full})
-        ties.tie(self._estimator, training, self._arguments.inputs, self._arguments.target)
+        fitted_estimators.tie(self._estimator, training, self._arguments.inputs, self._arguments.target)
 
     def _training_metrics(self, training: Training, deadline: float) -> dict[str, float]:
         from autotrack.integrations.sklearn import metrics

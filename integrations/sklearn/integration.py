@@ -10,7 +10,7 @@ from autotrack.instrument.patching import Observer, Watch
 from autotrack.integrations.sklearn.places import Places
 
 if TYPE_CHECKING:
-    from autotrack.integrations.sklearn.hooking import Hooks
+    from autotrack.integrations.sklearn.hooks import Hooks
 
 
 class SklearnIntegration(Integration):
@@ -47,7 +47,7 @@ class SklearnIntegration(Integration):
         return observe
 
     def _load(self) -> Hooks:
-        from autotrack.integrations.sklearn.hooking import Hooks
+        from autotrack.integrations.sklearn.hooks import Hooks
 
         made = Hooks(self._places.functions, lambda: self.options)
         hooks = self._loaded.setdefault("hooks", made)  # if two threads load at once, both use the first one's

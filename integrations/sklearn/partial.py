@@ -15,7 +15,7 @@ from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.integrations.base import Options
-from autotrack.integrations.sklearn import fitting, metrics, saving, ties
+from autotrack.integrations.sklearn import fitted_estimators, fitting, metrics, saving
 from autotrack.integrations.sklearn.callers import calling_frame, is_scikit_learn
 from autotrack.integrations.sklearn.facts import Arguments
 from autotrack.recording import collector as collector_module
@@ -78,7 +78,7 @@ class Loop(fitting.Fit):
         if shape:
             values["rows"] = shape[0]
         training.log({f"train/{name}": value for name, value in values.items()}, self.calls - 1)
-        ties.tie(estimator, training, inputs, target)
+        fitted_estimators.tie(estimator, training, inputs, target)
         if not self.calls & (self.calls - 1):
             self.keep(estimator)
             if not training.owns_run:
@@ -144,7 +144,7 @@ class PartialFits:
 
     def _begin(self, wrapped: Any, estimator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Loop:
         key = id(estimator)
-        earlier = ties.tie_of(estimator)
+        earlier = fitted_estimators.tie_of(estimator)
         loop = Loop(self._options(), estimator, wrapped)
         if earlier is not None and earlier.is_current:
             loop.follow(earlier.training)

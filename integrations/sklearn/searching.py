@@ -15,8 +15,8 @@ from autotrack.instrument.patching import Observer
 from autotrack.integrations.sklearn.candidates import MOST_CANDIDATES, Candidates, metric_name
 from autotrack.integrations.sklearn.facts import brief
 from autotrack.integrations.sklearn.fitting import Fit, Preprocessing
-from autotrack.integrations.sklearn.live import Carrier, ListeningFit, Workers, works_in_processes
 from autotrack.integrations.sklearn.places import RESULTS, SPLIT
+from autotrack.integrations.sklearn.worker_candidates import Carrier, ListeningFit, Workers, works_in_processes
 from autotrack.recording.failures import describe_failure
 from autotrack.recording.lifecycle.trainings import NullTraining, Training
 

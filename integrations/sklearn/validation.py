@@ -10,7 +10,7 @@ from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.integrations.base import Options
-from autotrack.integrations.sklearn import ties
+from autotrack.integrations.sklearn import fitted_estimators
 from autotrack.integrations.sklearn.candidates import SCORE, metric_name
 from autotrack.integrations.sklearn.facts import arguments_of, params_of
 from autotrack.integrations.sklearn.fitting import Fit
@@ -99,8 +99,8 @@ class Validation(Fit):
 
     def predictions(self, training: Training) -> None:
         """Record `cross_val_predict`: metrics computed from its predictions later go to this training."""
-        tied = ties.Tie(training, Mark(None), Mark(None))
-        ties.note_output(self.result, tied, self._arguments.inputs, self._name)
+        tied = fitted_estimators.Tie(training, Mark(None), Mark(None))
+        fitted_estimators.note_output(self.result, tied, self._arguments.inputs, self._name)
 
     def learning_curve(self, training: Training) -> None:
         """Record scores by the number of training rows: a table, and metrics with that number as step."""

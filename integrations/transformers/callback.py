@@ -8,7 +8,7 @@ from transformers.integrations import integration_utils
 
 from autotrack.integrations.base import TakesOptions
 from autotrack.integrations.transformers.carrier import Carrier
-from autotrack.integrations.transformers.hooking import hooks
+from autotrack.integrations.transformers.hooks import hooks
 from autotrack.integrations.transformers.packages import TRAINER
 
 NAME = "autotrack"

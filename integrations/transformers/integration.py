@@ -18,14 +18,14 @@ class TransformersIntegration(Integration):
 
     def install(self) -> None:
         """Observe `Trainer`, add the carrier to its default callbacks, and register `report_to="autotrack"`."""
-        from autotrack.integrations.transformers import callback, hooking
+        from autotrack.integrations.transformers import callback, hooks
 
-        hooking.switch_on(self.options)
+        hooks.switch_on(self.options)
         callback.offer()
 
     def uninstall(self) -> None:
         """Remove the carrier from the default callbacks; trainers with a callback of the user's are still recorded."""
-        hooking = sys.modules.get("autotrack.integrations.transformers.hooking")
-        if hooking is not None:
-            hooking.switch_off()
+        hooks = sys.modules.get("autotrack.integrations.transformers.hooks")
+        if hooks is not None:
+            hooks.switch_off()
         super().uninstall()

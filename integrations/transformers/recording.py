@@ -18,7 +18,7 @@ from autotrack.recording.lifecycle.trainings import Training, begin_training, be
 from autotrack.training import ownership
 from autotrack.training.checkpoint_origins import origin_of
 from autotrack.training.checkpoints import Checkpoints
-from autotrack.training.neural.pace import Pace, Stopwatch, report_capture
+from autotrack.training.neural.throughput import Pace, Stopwatch, report_capture
 from autotrack.training.neural.watching import Watcher
 
 HOOKS = ("Trainer.train", "callback")

@@ -27,10 +27,10 @@ from lightning.pytorch.tuner import Tuner  # noqa: E402
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 import autotrack  # noqa: E402
-from autotrack.integrations.lightning import AutotrackCallback, AutotrackLogger, hooking  # noqa: E402
+from autotrack.integrations.lightning import AutotrackCallback, AutotrackLogger, hooks  # noqa: E402
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("released")]
-hooks = hooking.hooks  # which `released` releases
+hooks = hooks.hooks  # which `released` releases
 
 
 class Net(pl.LightningModule):

@@ -225,8 +225,8 @@ def test_listening_to_a_solver_changes_nothing(autolog):
 def test_iterations_beyond_our_share_of_the_fit_are_counted_not_computed(autolog, only, monkeypatch):
     """When the time for our own work is used up, the rest is named in the report."""
     for limit in ("BUDGET", "SHARE"):
-        monkeypatch.setattr(f"autotrack.integrations.sklearn.solvers.{limit}", 0.0)
-    monkeypatch.setattr("autotrack.integrations.sklearn.solvers.MOST_ROWS", 50)
+        monkeypatch.setattr(f"autotrack.integrations.sklearn.iterative_fits.{limit}", 0.0)
+    monkeypatch.setattr("autotrack.integrations.sklearn.iterative_fits.MOST_ROWS", 50)
     fitted = LogisticRegression(max_iter=1000).fit(X, y)
     run = only()
     skipped, sample = run.reports[-2:]

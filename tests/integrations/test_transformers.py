@@ -29,11 +29,11 @@ from transformers import (  # noqa: E402
 )
 
 import autotrack  # noqa: E402
-from autotrack.integrations.transformers import AutotrackCallback, hooking  # noqa: E402
+from autotrack.integrations.transformers import AutotrackCallback, hooks  # noqa: E402
 from autotrack.integrations.transformers.metrics import role_first  # noqa: E402
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("released")]
-hooks = hooking.hooks  # which `released` releases
+hooks = hooks.hooks  # which `released` releases
 
 
 def tiny_bert() -> Any:

@@ -8,7 +8,7 @@ Integrations translate their framework's hooks into calls of these parts, which 
 | `modules` | a torch module: class, layer table, totals |
 | `loaders` | data loaders and datasets, without iterating over them |
 | `watching` | norms and histograms of gradients and weights |
-| `pace` | throughput, time per epoch, and the seconds that autotrack itself took |
+| `throughput` | throughput, time per epoch, and the seconds that autotrack itself took |
 | `ownership` | which integration records the loop of a thread, so that it is recorded once |
 
 All integrations record alike:

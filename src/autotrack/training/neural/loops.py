@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotrack._guard import guarded
 from autotrack.training.neural import modules, optimizers
-from autotrack.training.neural.pace import Pace, Stopwatch, report_capture
+from autotrack.training.neural.throughput import Pace, Stopwatch, report_capture
 from autotrack.training.neural.watching import Watcher
 from autotrack.training.ownership import training_in_charge
 

@@ -9,20 +9,20 @@ import pytest
 
 import autotrack
 from autotrack.training import ownership
-from autotrack.training.neural import pace
+from autotrack.training.neural import throughput
 
 
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that the test moves."""
     times = [100.0]
-    monkeypatch.setattr(pace, "_now", lambda: times[0])
+    monkeypatch.setattr(throughput, "_now", lambda: times[0])
     return times
 
 
 def test_rates_are_those_since_the_last_look(clock):
     """Steps, samples and tokens per second; nothing if nothing was done."""
-    meter = pace.Pace()
+    meter = throughput.Pace()
     for _ in range(10):
         meter.step(samples=32, tokens=1000)
     clock[0] += 2.0
@@ -38,7 +38,7 @@ def test_rates_are_those_since_the_last_look(clock):
 
 def test_a_validation_in_between_does_not_count(clock):
     """`restart` begins anew."""
-    meter = pace.Pace()
+    meter = throughput.Pace()
     clock[0] += 50.0
     meter.restart()
     meter.step(steps=4)
@@ -48,7 +48,7 @@ def test_a_validation_in_between_does_not_count(clock):
 
 def test_epochs_are_timed(clock):
     """From the beginning of each, or from the end of the one before."""
-    meter = pace.Pace()
+    meter = throughput.Pace()
     meter.begin_epoch()
     clock[0] += 7.0
     assert meter.end_epoch() == {"train/epoch_time": 7.0}
@@ -58,7 +58,7 @@ def test_epochs_are_timed(clock):
 
 def test_the_stopwatch_counts_the_outermost_block(clock):
     """Also when a block is left by an exception."""
-    watch = pace.Stopwatch()
+    watch = throughput.Stopwatch()
     with watch, watch:
         clock[0] += 1.0
     clock[0] += 10.0
@@ -71,11 +71,11 @@ def test_the_stopwatch_counts_the_outermost_block(clock):
 
 def test_the_report_says_how_a_training_was_captured(clock):
     """Hooks, what was seen, what was skipped, and the seconds; what is none is not mentioned."""
-    watch = pace.Stopwatch()
+    watch = throughput.Stopwatch()
     with watch:
         clock[0] += 0.25
     with autotrack.start_run("x") as run:
-        pace.report_capture(
+        throughput.report_capture(
             run, "keras", hooks=["fit", "evaluate"], stopwatch=watch,
             seen={"epochs": 3, "batches": 1200, "checkpoints": 0}, skipped={"histograms": "no weights yet"},
         )  # fmt: skip

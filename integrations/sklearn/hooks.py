@@ -14,12 +14,12 @@ from autotrack.instrument.patching import Observer
 from autotrack.integrations.base import Options
 from autotrack.integrations.sklearn.evaluating import Evaluations
 from autotrack.integrations.sklearn.facts import is_estimator
+from autotrack.integrations.sklearn.fitted_estimators import note_labels
 from autotrack.integrations.sklearn.fitting import Fit, Preprocessing, is_preprocessing
+from autotrack.integrations.sklearn.iterative_fits import IterativeFit, has_iterations
 from autotrack.integrations.sklearn.partial import PartialFits
 from autotrack.integrations.sklearn.places import FIT, METRIC, PARTIAL, base_estimator
 from autotrack.integrations.sklearn.searching import Search, Searches, is_search
-from autotrack.integrations.sklearn.solvers import IterativeFit, has_iterations
-from autotrack.integrations.sklearn.ties import note_labels
 from autotrack.integrations.sklearn.validation import Validation
 from autotrack.models.flavors import flavors
 from autotrack.recording.collector import recording_allowed

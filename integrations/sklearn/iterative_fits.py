@@ -9,7 +9,7 @@ from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.integrations.sklearn.fitting import BUDGET, SHARE
-from autotrack.integrations.sklearn.live import ListeningFit
+from autotrack.integrations.sklearn.worker_candidates import ListeningFit
 from autotrack.models.signature import rows_of
 from autotrack.recording.lifecycle.trainings import NullTraining, Training
 
