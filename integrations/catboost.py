@@ -15,7 +15,7 @@ from autotrack._guard import guarded
 from autotrack.integrations.base import Integration
 from autotrack.recording.fingerprint import describe
 from autotrack.training import boosting
-from autotrack.training.boosting import Boosting, Watch
+from autotrack.training.boosting import Boosting, TrainingWatch
 
 FIT, CV, ITERATION = "catboost.fit", "catboost.cv", "catboost.iteration"
 MOST_NAMES = 1_000
@@ -52,7 +52,7 @@ class CatboostIntegration(Integration):
         self.patches.method(core._TrainCallbacksWrapper, "after_iteration", ITERATION)
         self.patches.function(core.cv, CV)
 
-    def _on_fit(self, wrapped: Any, model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch[Any]:
+    def _on_fit(self, wrapped: Any, model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> TrainingWatch[Any]:
         begun = boosting.begin(_Training, "catboost", type(model).__name__, self.options)
         if begun is None:
             return boosting.step_aside()
@@ -80,9 +80,11 @@ class CatboostIntegration(Integration):
                 begun.takes(given["X"])
             for name, data in sets:
                 _log_data(begun, name, data, "")
-        return Watch(begun, lambda begun, result: _fitted(begun, model))
+        return TrainingWatch(begun, lambda begun, result: _fitted(begun, model))
 
-    def _on_cv(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch[Any]:
+    def _on_cv(
+        self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> TrainingWatch[Any]:
         begun = boosting.begin(_Training, "catboost", "catboost-cv", self.options)
         if begun is None:
             return boosting.step_aside()
@@ -94,7 +96,7 @@ class CatboostIntegration(Integration):
             begun.name_set("test", "val")
             _log_data(begun, "pool", given["pool"] if given["dtrain"] is None else given["dtrain"], "train")
             begun.end["folds"] = _folds(given)
-        return Watch(begun, _validated)
+        return TrainingWatch(begun, _validated)
 
     def _on_iteration(
         self, wrapped: Any, callbacks: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]

@@ -14,7 +14,7 @@ from autotrack._guard import guarded
 from autotrack.integrations.base import Integration
 from autotrack.recording.fingerprint import describe
 from autotrack.training import boosting
-from autotrack.training.boosting import Boosting, Watch
+from autotrack.training.boosting import Boosting, TrainingWatch
 
 TRAIN, CV, UPDATE, EVALUATE, AGGREGATE = (
     f"lightgbm.{word}" for word in ("train", "cv", "update", "evaluate", "aggregate")
@@ -59,7 +59,9 @@ class LightgbmIntegration(Integration):
         for name in ("eval_train", "eval_valid"):
             self.patches.method(basic.Booster, name, EVALUATE)
 
-    def _on_train(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch[Any]:
+    def _on_train(
+        self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> TrainingWatch[Any]:
         begun = boosting.begin(_Training, "lightgbm", "lightgbm", self.options)
         if begun is None:
             return boosting.step_aside()
@@ -76,9 +78,11 @@ class LightgbmIntegration(Integration):
             for name, data in sets:
                 if data is not train:
                     _log_data(begun, name, data)
-        return Watch(begun, _trained)
+        return TrainingWatch(begun, _trained)
 
-    def _on_cv(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch[Any]:
+    def _on_cv(
+        self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> TrainingWatch[Any]:
         begun = boosting.begin(_Training, "lightgbm", "lightgbm-cv", self.options)
         if begun is None:
             return boosting.step_aside()
@@ -88,7 +92,7 @@ class LightgbmIntegration(Integration):
             begun.log_params(chosen, default, "cv")
             begun.rounds, begun.callbacks = _rounds(given), _callbacks(given)
             _log_data(begun, "train_set", given["train_set"], is_training=True)
-        return Watch(begun, _validated)
+        return TrainingWatch(begun, _validated)
 
     def _on_update(
         self, wrapped: Any, booster: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]

@@ -37,7 +37,7 @@ class OptunaIntegration(Integration):
         telling = sys.modules.get("optuna.study._tell")
         if studies is None or trials is None or telling is None:
             return  # not all imported yet: called again after the other watched module
-        self._searches: weakref.WeakKeyDictionary[Any, Search] = weakref.WeakKeyDictionary()
+        self._searches: weakref.WeakKeyDictionary[Any, StudyTraining] = weakref.WeakKeyDictionary()
         self._trials: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
         for key, observer in (
             (OPTIMIZE, self._on_optimize), (ASK, self._on_ask), (TELL, self._on_tell), (SUGGEST, self._on_suggest),
@@ -57,10 +57,10 @@ class OptunaIntegration(Integration):
         given = {**dict(zip(names, args, strict=False)), **{name: kwargs[name] for name in names if name in kwargs}}
         return _Optimizing(self, study, self._search(study, given))
 
-    def _search(self, study: Any, given: Mapping[str, Any]) -> Search:
+    def _search(self, study: Any, given: Mapping[str, Any]) -> StudyTraining:
         found = self._searches.get(study)
         if found is None:
-            found = self._searches[study] = Search(study, self.options, given)
+            found = self._searches[study] = StudyTraining(study, self.options, given)
         return found
 
     def _on_ask(self, wrapped: Any, study: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -86,7 +86,7 @@ class OptunaIntegration(Integration):
         return None if run is None else _Told(run, trial)
 
 
-class Search:
+class StudyTraining:
     """The training that records a study."""
 
     def __init__(self, study: Any, options: Any, given: Mapping[str, Any]) -> None:
@@ -127,7 +127,7 @@ class Search:
 class _Optimizing:
     """Watch of `optimize`: finishes the study's training."""
 
-    def __init__(self, owner: OptunaIntegration, study: Any, search: Search) -> None:
+    def __init__(self, owner: OptunaIntegration, study: Any, search: StudyTraining) -> None:
         self._owner = owner
         self._study = study
         self._search = search

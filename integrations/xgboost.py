@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from autotrack._guard import guarded
 from autotrack.integrations.base import Integration
 from autotrack.training import boosting
-from autotrack.training.boosting import Boosting, Watch
+from autotrack.training.boosting import Boosting, TrainingWatch
 
 TRAIN, CV, ITERATION = "xgboost.train", "xgboost.cv", "xgboost.iteration"
 MOST_NAMES = 1_000
@@ -49,7 +49,9 @@ class XgboostIntegration(Integration):
             self.patches.function(getattr(function, "__wrapped__", function), key)
         self.patches.method(callback.CallbackContainer, "after_iteration", ITERATION)
 
-    def _on_train(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch[Any]:
+    def _on_train(
+        self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> TrainingWatch[Any]:
         begun = boosting.begin(_Training, "xgboost", "xgboost", self.options)
         if begun is None:
             return boosting.step_aside()
@@ -63,9 +65,11 @@ class XgboostIntegration(Integration):
             for name, data in sets:
                 if data is not given["dtrain"]:
                     begun.log_data(name, _description(data))
-        return Watch(begun, _trained)
+        return TrainingWatch(begun, _trained)
 
-    def _on_cv(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Watch[Any]:
+    def _on_cv(
+        self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> TrainingWatch[Any]:
         begun = boosting.begin(_Training, "xgboost", "xgboost-cv", self.options)
         if begun is None:
             return boosting.step_aside()
@@ -75,7 +79,7 @@ class XgboostIntegration(Integration):
             begun.evaluates([("train", True), ("test", False)])
             begun.name_set("test", "val")
             begun.log_data("dtrain", _description(given["dtrain"]), is_training=True)
-        return Watch(begun, _validated)
+        return TrainingWatch(begun, _validated)
 
     def _on_iteration(
         self, wrapped: Any, container: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]

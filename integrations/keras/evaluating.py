@@ -25,11 +25,11 @@ _ROLES = (
 )
 
 
-class Evaluation:
+class EvaluateCall:
     """One outermost call of `evaluate`; `fit` is the training that the model is in, or was in last."""
 
     def __init__(
-        self, model: Any, recorder: MetricRecorder, fit: Fit | None, current: ContextVar[Evaluation | None]
+        self, model: Any, recorder: MetricRecorder, fit: Fit | None, current: ContextVar[EvaluateCall | None]
     ) -> None:
         self._model = model
         self._recorder = recorder
@@ -39,7 +39,7 @@ class Evaluation:
         self._logs: Mapping[str, Any] = {}
 
     @classmethod
-    def of(cls, model: Any, around: Fit | None, current: ContextVar[Evaluation | None]) -> Evaluation | None:
+    def of(cls, model: Any, around: Fit | None, current: ContextVar[EvaluateCall | None]) -> EvaluateCall | None:
         """The evaluation to record for this model; None if there is no run that it belongs to."""
         fit = around if around is not None and around.is_of(model) else last_fit(model)
         if fit is not None and fit.training is not None and fit.training.collector is collector():

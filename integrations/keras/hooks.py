@@ -21,7 +21,7 @@ from autotrack.instrument.patching import Patches
 from autotrack.integrations.keras.batch_loops import BatchLoop, loop_of
 from autotrack.integrations.keras.calls import Call, bound_call
 from autotrack.integrations.keras.checkpointing import BackupLoaded, BackupSaved, ModelSaved
-from autotrack.integrations.keras.evaluating import Evaluation
+from autotrack.integrations.keras.evaluating import EvaluateCall
 from autotrack.integrations.keras.fitting import Fit
 from autotrack.integrations.keras.options import Holder, KerasOptions
 from autotrack.recording.collector import recording_allowed
@@ -43,7 +43,7 @@ _signatures: dict[str, inspect.Signature] = {}
 _callbacks: weakref.WeakSet[Any] = weakref.WeakSet()
 _integrations: list[Holder] = []
 _fit: ContextVar[Fit | None] = ContextVar("autotrack_keras_fit", default=None)
-_evaluation: ContextVar[Evaluation | None] = ContextVar("autotrack_keras_evaluation", default=None)
+_evaluation: ContextVar[EvaluateCall | None] = ContextVar("autotrack_keras_evaluation", default=None)
 
 
 def switch_on(integration: Holder) -> None:
@@ -220,13 +220,13 @@ def _on_epoch_end(wrapped: Any, heard: Any, args: tuple[Any, ...], kwargs: Mappi
         fit.before_epoch_end(args[1] if len(args) > 1 else kwargs.get("logs"))
 
 
-def _on_evaluate(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Evaluation | None:
+def _on_evaluate(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EvaluateCall | None:
     if not args or "_use_cached_eval_dataset" in kwargs or _evaluation.get() is not None:
         return None  # the validation inside `fit`, or an evaluation inside another
     fit = _fit.get()
     if not recording_allowed():
         return None
-    evaluation = Evaluation.of(args[0], fit if fit is not None and fit.active else None, _evaluation)
+    evaluation = EvaluateCall.of(args[0], fit if fit is not None and fit.active else None, _evaluation)
     if evaluation is not None:
         evaluation.begin(bound_call(_signatures[EVALUATE], args, kwargs))
     return evaluation

@@ -18,10 +18,10 @@ SEARCH = "keras_tuner.search"
 TRIAL = "keras_tuner.trial"
 TRIAL_END = "keras_tuner.trial_end"
 
-_search: ContextVar[Search | None] = ContextVar("autotrack_keras_search", default=None)
+_search: ContextVar[TunerSearch | None] = ContextVar("autotrack_keras_search", default=None)
 
 
-class Search:
+class TunerSearch:
     """One call of a tuner's `search`."""
 
     def __init__(self, tuner: Any, options: KerasOptions) -> None:
@@ -119,7 +119,7 @@ class TunerHooks:
     def _on_search(self, wrapped: Any, tuner: Any, args: Any, kwargs: Mapping[str, Any]) -> _SearchWatch | None:
         if _search.get() is not None or not recording_allowed():
             return None
-        search = Search(tuner, self._options())
+        search = TunerSearch(tuner, self._options())
         _search.set(search)
         return _SearchWatch(search)
 
@@ -137,7 +137,7 @@ class TunerHooks:
 
 
 class _SearchWatch:
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: TunerSearch) -> None:
         self._search = search
 
     def returned(self, result: Any) -> None:
@@ -150,7 +150,7 @@ class _SearchWatch:
 
 
 class _TrialWatch:
-    def __init__(self, search: Search, trial: Any) -> None:
+    def __init__(self, search: TunerSearch, trial: Any) -> None:
         self._search = search
         self._trial = trial
 
@@ -162,7 +162,7 @@ class _TrialWatch:
 
 
 class _TrialEnd:
-    def __init__(self, search: Search, trial: Any) -> None:
+    def __init__(self, search: TunerSearch, trial: Any) -> None:
         self._search = search
         self._trial = trial
 

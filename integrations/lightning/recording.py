@@ -23,7 +23,7 @@ from autotrack.training import ownership
 from autotrack.training.checkpoint_origins import origin_of
 from autotrack.training.checkpoints import Checkpoints
 from autotrack.training.neural.optimizers import learning_rates
-from autotrack.training.neural.throughput import Pace, Stopwatch, report_capture
+from autotrack.training.neural.throughput import Stopwatch, Throughput, report_capture
 from autotrack.training.neural.watching import Watcher
 
 HOOKS = ("Trainer.fit", "callback", "logger connector", "save_checkpoint")
@@ -51,7 +51,7 @@ class Recording:
         self._model = weakref.ref(model) if model is not None else None
         self._checkpoints = Checkpoints(training, options.checkpoints)
         self.stopwatch = Stopwatch()
-        self._pace = Pace()
+        self._pace = Throughput()
         self._watcher: Watcher | None = None
         self._rates: dict[str, Any] = {}
         self._began_at = 0, 0

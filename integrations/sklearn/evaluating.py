@@ -125,7 +125,7 @@ class _Prediction:
 
     __slots__ = ("_begun", "_inputs", "_name", "_tie")
 
-    def __init__(self, tied: fitted_estimators.Tie, name: str, inputs: Any) -> None:
+    def __init__(self, tied: fitted_estimators.FittedEstimator, name: str, inputs: Any) -> None:
         self._tie = tied
         self._name = name
         self._inputs = inputs
@@ -185,7 +185,12 @@ class _Metric:
         self._record_in(one.training, prefix, result, variable, one)
 
     def _record_in(
-        self, recorder: MetricRecorder, prefix: str, result: Any, variable: str, tied: fitted_estimators.Tie | None
+        self,
+        recorder: MetricRecorder,
+        prefix: str,
+        result: Any,
+        variable: str,
+        tied: fitted_estimators.FittedEstimator | None,
     ) -> None:
         numbers = results.numbers_of(self._function, self._name, result)
         if numbers is not None:
@@ -246,7 +251,7 @@ def _scorer_name(scorer: Any, estimator: Any) -> str:
     return f"{sign}{results.short_name(name)}{results.variation(function, options)}"
 
 
-def _log(tied: fitted_estimators.Tie, prefix: str, values: Mapping[str, Any], variable: str) -> None:
+def _log(tied: fitted_estimators.FittedEstimator, prefix: str, values: Mapping[str, Any], variable: str) -> None:
     """Log metrics of the model of `tied`; where the data's role is unknown, the variable's name goes into a tag."""
     _log_in(tied.training, prefix, values)
     if prefix != "eval" or not variable:

@@ -20,7 +20,7 @@ _ABSENT = object()
 
 
 @dataclass(frozen=True)
-class Params:
+class EstimatorParams:
     """The parameters of an estimator and its nested estimators, split by whether they differ from their defaults."""
 
     chosen: dict[str, Any] = field(default_factory=dict)
@@ -43,10 +43,10 @@ class Arguments:
     rest: Mapping[str, Any] = field(default_factory=dict)
 
 
-def params_of(estimator: Any) -> Params:
+def params_of(estimator: Any) -> EstimatorParams:
     """The parameters by scikit-learn's names (`C`, `clf__C`); `chosen` ones differ from the signature's default."""
     everything = _everything(estimator)
-    found = Params()
+    found = EstimatorParams()
     for key, value in everything.items():
         outer, _, name = key.rpartition("__")
         owner = everything.get(outer) if outer else estimator

@@ -18,7 +18,7 @@ MOST_COLUMNS = 50
 
 
 @dataclass(eq=False)
-class Tie:
+class FittedEstimator:
     """The training of a fitted estimator, with marks of the data it was trained on."""
 
     training: Training
@@ -52,10 +52,10 @@ class Latency:
 
 
 @dataclass(frozen=True, eq=False)
-class Output:
+class Prediction:
     """An array that `predict` or a similar method returned, or that a metric function computed from one."""
 
-    tie: Tie
+    tie: FittedEstimator
     reference: Any
     inputs: Any
     made_by: str
@@ -67,19 +67,19 @@ class Output:
         return None if self.inputs is None else self.inputs()
 
 
-_estimators: dict[int, tuple[Any, Tie]] = {}
-_outputs: OrderedDict[int, Output] = OrderedDict()
+_estimators: dict[int, tuple[Any, FittedEstimator]] = {}
+_outputs: OrderedDict[int, Prediction] = OrderedDict()
 _runs_of_threads: weakref.WeakKeyDictionary[Collector, dict[int, list[str]]] = weakref.WeakKeyDictionary()
 
 
-def tie(estimator: Any, training: Training, inputs: Any, target: Any) -> Tie | None:
+def tie(estimator: Any, training: Training, inputs: Any, target: Any) -> FittedEstimator | None:
     """Remember that this `estimator` object, not its copies or pickles, was fitted in `training`."""
     key = id(estimator)
     try:
         reference = weakref.ref(estimator, functools.partial(_forget, key))
     except TypeError:
         return None
-    made = Tie(training, Mark(inputs), Mark(target))
+    made = FittedEstimator(training, Mark(inputs), Mark(target))
     _estimators[key] = (reference, made)
     runs = _runs_of_threads.setdefault(training.collector, {}).setdefault(threading.get_ident(), [])
     if len(runs) < 2 and training.id not in runs:
@@ -102,13 +102,13 @@ def untie(estimator: Any) -> None:
     _estimators.pop(id(estimator), None)
 
 
-def tie_of(estimator: Any) -> Tie | None:
+def tie_of(estimator: Any) -> FittedEstimator | None:
     """The tie to the training in which this object (not a copy) was fitted last; None if unknown."""
     known = _estimators.get(id(estimator))
     return known[1] if known is not None and known[0]() is estimator else None
 
 
-def note_output(made: Any, tied: Tie, inputs: Any, made_by: str, prefix: str = "") -> None:
+def note_output(made: Any, tied: FittedEstimator, inputs: Any, made_by: str, prefix: str = "") -> None:
     """Remember that `made` came from the estimator of `tied`, given `inputs`.
 
     `prefix` is the key prefix (`train`, …) of metrics computed from `made`; empty if not known yet.
@@ -134,8 +134,8 @@ def note_labels(estimator: Any, result: Any) -> None:
                 note_output(made, tied, None, "", "train")
 
 
-def output_of(data: Any) -> Output | None:
-    """The `Output` of an array that `predict` or a similar method returned, or of a view of one; None if unknown."""
+def output_of(data: Any) -> Prediction | None:
+    """The `Prediction` of an array that a method like `predict` returned, or of a view of one; None if unknown."""
     while data is not None:
         known = _outputs.get(id(data))
         if known is not None and known.reference() is data:
@@ -144,11 +144,11 @@ def output_of(data: Any) -> Output | None:
     return None
 
 
-def _keep(made: Any, tied: Tie, source: Any, made_by: str, prefix: str) -> None:
+def _keep(made: Any, tied: FittedEstimator, source: Any, made_by: str, prefix: str) -> None:
     reference = _weak(made)
     if reference is not None:
         _outputs.pop(id(made), None)
-        _outputs[id(made)] = Output(tied, reference, source, made_by, prefix)
+        _outputs[id(made)] = Prediction(tied, reference, source, made_by, prefix)
         if len(_outputs) > MOST_OUTPUTS:
             _outputs.popitem(last=False)
 

@@ -23,7 +23,7 @@ from autotrack.recording.collector import collector, recording_allowed
 from autotrack.recording.lifecycle.trainings import Training
 
 
-class Loop(fitting.Fit):
+class PartialFitLoop(fitting.Fit):
     """The training of one estimator's `partial_fit` calls; refers to the estimator weakly."""
 
     def __init__(self, options: Options, estimator: Any, wrapped: Callable[..., Any]) -> None:
@@ -115,7 +115,7 @@ class PartialFits:
     def __init__(self, options: Callable[[], Options], is_inside_fit: Callable[[], bool]) -> None:
         self._options = options
         self._is_inside_fit = is_inside_fit
-        self._loops: dict[int, Loop] = {}
+        self._loops: dict[int, PartialFitLoop] = {}
         self._gone: deque[int] = deque()
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -142,10 +142,10 @@ class PartialFits:
             loop = self._begin(wrapped, estimator, args, kwargs)
         return _Call(loop, estimator, args, kwargs)
 
-    def _begin(self, wrapped: Any, estimator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Loop:
+    def _begin(self, wrapped: Any, estimator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> PartialFitLoop:
         key = id(estimator)
         earlier = fitted_estimators.tie_of(estimator)
-        loop = Loop(self._options(), estimator, wrapped)
+        loop = PartialFitLoop(self._options(), estimator, wrapped)
         if earlier is not None and earlier.is_current:
             loop.follow(earlier.training)
         else:
@@ -186,7 +186,7 @@ class _Call:
 
     __slots__ = ("_args", "_begun", "_estimator", "_kwargs", "_loop")
 
-    def __init__(self, loop: Loop, estimator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    def __init__(self, loop: PartialFitLoop, estimator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         self._loop = loop
         self._estimator = estimator
         self._args = args

@@ -16,7 +16,7 @@ from autotrack.integrations.sklearn.candidates import MOST_CANDIDATES, Candidate
 from autotrack.integrations.sklearn.facts import brief
 from autotrack.integrations.sklearn.fitting import Fit, Preprocessing
 from autotrack.integrations.sklearn.places import RESULTS, SPLIT
-from autotrack.integrations.sklearn.worker_candidates import Carrier, ListeningFit, Workers, works_in_processes
+from autotrack.integrations.sklearn.worker_candidates import ListeningFit, WorkerCarrier, Workers, works_in_processes
 from autotrack.recording.failures import describe_failure
 from autotrack.recording.lifecycle.trainings import NullTraining, Training
 
@@ -29,7 +29,7 @@ class Search(ListeningFit):
     kind: RunKind = "search"
     candidates: Candidates | None = None
     _unseen = 0
-    _carrier: Carrier | None = None
+    _carrier: WorkerCarrier | None = None
     _workers: Workers | None = None
 
     def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -40,7 +40,7 @@ class Search(ListeningFit):
             self.candidates = Candidates(self._training, metric)
             if works_in_processes(self._estimator):
                 self._workers = Workers(self._training.collector, self.candidates, self._estimator)
-                self._carrier = Carrier(pickle.dumps(self._training), metric)
+                self._carrier = WorkerCarrier(pickle.dumps(self._training), metric)
                 self.listen(self._carrier)
 
     def measure(self) -> None:

@@ -99,7 +99,7 @@ class Validation(Fit):
 
     def predictions(self, training: Training) -> None:
         """Record `cross_val_predict`: metrics computed from its predictions later go to this training."""
-        tied = fitted_estimators.Tie(training, Mark(None), Mark(None))
+        tied = fitted_estimators.FittedEstimator(training, Mark(None), Mark(None))
         fitted_estimators.note_output(self.result, tied, self._arguments.inputs, self._name)
 
     def learning_curve(self, training: Training) -> None:

@@ -35,7 +35,7 @@ _LOCAL_BACKENDS = ("LokyBackend", "MultiprocessingBackend")
 _patches = Patches()
 
 
-class Carrier:
+class WorkerCarrier:
     """A scikit-learn callback without effect of its own, pickled with each task of a search to its worker.
 
     `search` is the training as pickled bytes, so that a failure to unpickle it cannot break the task; `first` is the
@@ -153,19 +153,19 @@ def works_in_processes(estimator: Any) -> bool:
     return bool(parallel.effective_n_jobs(getattr(estimator, "n_jobs", None)) > 1)
 
 
-def _arrived(search: bytes, metric: str, first: int) -> Carrier:
-    """Unpickle a `Carrier`; in a worker process, patch scikit-learn to record splits from now on."""
+def _arrived(search: bytes, metric: str, first: int) -> WorkerCarrier:
+    """Unpickle a `WorkerCarrier`; in a worker process, patch scikit-learn to record splits from now on."""
     validation = sys.modules.get("sklearn.model_selection._validation")
     if validation is not None and is_worker():
         with guarded("observing the splits of a worker"):
             if _patches.function(validation._fit_and_score, WORKER_SPLIT):
                 _patches.observe(WORKER_SPLIT, _on_split)
-    return Carrier(search, metric, first)
+    return WorkerCarrier(search, metric, first)
 
 
 def _on_split(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _WorkerSplit | None:
     callbacks = getattr(kwargs.get("caller"), CALLBACKS, ())
-    carrier = next((callback for callback in callbacks if type(callback) is Carrier), None)
+    carrier = next((callback for callback in callbacks if type(callback) is WorkerCarrier), None)
     if carrier is None or kwargs.get("candidate_progress") is None:
         return None
     row, split = carrier.first + kwargs["candidate_progress"][0], kwargs["split_progress"][0]

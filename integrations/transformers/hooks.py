@@ -10,7 +10,7 @@ from autotrack.instrument.patching import Patches
 from autotrack.integrations.base import Options, SharedPatches
 from autotrack.integrations.transformers.carrier import Carrier
 from autotrack.integrations.transformers.packages import TRAINER
-from autotrack.integrations.transformers.recording import Recording, Search, search_of
+from autotrack.integrations.transformers.recording import HyperparameterSearch, Recording, search_of
 from autotrack.recording.collector import is_worker, recording_allowed
 
 TRAIN, SEARCH = "transformers.train", "transformers.search"
@@ -85,4 +85,4 @@ def _on_train(wrapped: Any, trainer: Any, args: tuple[Any, ...], kwargs: Mapping
 
 def _on_search(wrapped: Any, trainer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     options = _wanted(trainer)
-    return None if options is None else Search(trainer, options, kwargs)
+    return None if options is None else HyperparameterSearch(trainer, options, kwargs)

@@ -18,15 +18,15 @@ from autotrack.recording.lifecycle.trainings import Training, begin_training, be
 from autotrack.training import ownership
 from autotrack.training.checkpoint_origins import origin_of
 from autotrack.training.checkpoints import Checkpoints
-from autotrack.training.neural.throughput import Pace, Stopwatch, report_capture
+from autotrack.training.neural.throughput import Stopwatch, Throughput, report_capture
 from autotrack.training.neural.watching import Watcher
 
 HOOKS = ("Trainer.train", "callback")
 
-_searches: weakref.WeakKeyDictionary[Any, Search] = weakref.WeakKeyDictionary()
+_searches: weakref.WeakKeyDictionary[Any, HyperparameterSearch] = weakref.WeakKeyDictionary()
 
 
-def search_of(trainer: Any) -> Search | None:
+def search_of(trainer: Any) -> HyperparameterSearch | None:
     """The search that this trainer is in; None outside of one."""
     return _searches.get(trainer)
 
@@ -40,7 +40,7 @@ class Recording:
         self.stopwatch = Stopwatch()
         self._trainer = weakref.ref(trainer)
         self._checkpoints = Checkpoints(training, options.checkpoints)
-        self._pace = Pace()
+        self._pace = Throughput()
         self._watcher: Watcher | None = None
         self._seen: Counter[str] = Counter()
         self._charge: ownership.Charge | None = None
@@ -48,7 +48,9 @@ class Recording:
         self._resumed: Any = None
 
     @classmethod
-    def begin(cls, trainer: Any, options: Options, given: Mapping[str, Any], search: Search | None) -> Recording:
+    def begin(
+        cls, trainer: Any, options: Options, given: Mapping[str, Any], search: HyperparameterSearch | None
+    ) -> Recording:
         """Open the training, or the next trial of the search."""
         if search is not None and given.get("trial") is not None:
             training = search.trial(given["trial"])
@@ -162,7 +164,7 @@ class Recording:
             self.training.finish(how_it_ended(error)[0], failure=error)
 
 
-class Search:
+class HyperparameterSearch:
     """A hyperparameter search; its trials are child runs."""
 
     def __init__(self, trainer: Any, options: Options, given: Mapping[str, Any]) -> None:

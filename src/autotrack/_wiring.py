@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from autotrack.launch.console import Console
-    from autotrack.training.neural.loops import Watching
+    from autotrack.launch.console import ConsoleBuffer
+    from autotrack.training.neural.loops import WatchedModel
 
 
 def connect() -> None:
@@ -70,15 +70,15 @@ def plot_runs(runs: Any, *args: Any, **options: Any) -> Any:
     return curves.plot_runs(runs, *args, **options)
 
 
-def watch(run: Any, model: Any, optimizer: Any, every: int | None) -> Watching:
+def watch(run: Any, model: Any, optimizer: Any, every: int | None) -> WatchedModel:
     """Record a torch model and the norms of its gradients and weights while it trains; see `Run.watch`."""
     from autotrack.training.neural import loops
 
     return loops.watch(run, model, optimizer, every)
 
 
-def keep_output(emit: Callable[[Any, str], None], report: Callable[[str], None]) -> Console:
-    """The `Console` that keeps the output of a notebook's cells, as for the output of a launched command."""
-    from autotrack.launch.console import Console
+def keep_output(emit: Callable[[Any, str], None], report: Callable[[str], None]) -> ConsoleBuffer:
+    """The `ConsoleBuffer` that keeps the output of a notebook's cells, as for the output of a launched command."""
+    from autotrack.launch.console import ConsoleBuffer
 
-    return Console(emit, report)
+    return ConsoleBuffer(emit, report)

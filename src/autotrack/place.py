@@ -41,7 +41,7 @@ REQUEUES_KEPT = 90 * DAY  # a scheduler starts a job again within that time of i
 
 
 @dataclass(frozen=True)
-class Note:
+class SharedNote:
     """A small text file that processes leave for one another."""
 
     path: Path
@@ -111,9 +111,9 @@ class Place:
         """The folder of the notes about what the sink with this name has confirmed."""
         return self.path / "delivery" / hashlib.sha256(sink.encode()).hexdigest()[:16]
 
-    def note(self, kind: NoteKind, key: str) -> Note:
+    def note(self, kind: NoteKind, key: str) -> SharedNote:
         """The note about `key`, which may be any text, a path included."""
-        return Note(self.path / kind / hashlib.sha256(os.fsencode(key)).hexdigest()[:32])
+        return SharedNote(self.path / kind / hashlib.sha256(os.fsencode(key)).hexdigest()[:32])
 
     def remove_stale(self, *, runs: Collection[str], running: Collection[str], now: float | None = None) -> None:
         """Delete the notes and folders that no process can use any more.
@@ -127,7 +127,7 @@ class Place:
         for path in self._older("ranks", now - RANKS_KEPT):
             _remove(path)
         for path in self._older("origins", now - ORIGINS_KEPT):
-            if Note(path).read() not in runs:
+            if SharedNote(path).read() not in runs:
                 _remove(path)
         for path in self._older("claims", now - CLAIMS_KEPT):
             _remove_unlocked(path)

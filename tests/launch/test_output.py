@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import autotrack
-from autotrack.launch.console import HEAD, TAIL, WITHHELD, Console
+from autotrack.launch.console import HEAD, TAIL, WITHHELD, ConsoleBuffer
 
 PYTHON = [sys.executable, "-S", "-c"]
 SHELL_RUN = shlex.join([sys.executable, "-m", "autotrack", "run", *PYTHON])
@@ -151,7 +151,9 @@ class Kept:
     def __init__(self, **limits: int) -> None:
         self.pieces: list[tuple[str, str]] = []
         self.told: list[str] = []
-        self.console = Console(lambda stream, text: self.pieces.append((stream, text)), self.told.append, **limits)
+        self.console = ConsoleBuffer(
+            lambda stream, text: self.pieces.append((stream, text)), self.told.append, **limits
+        )
 
     def after(self, *writes: bytes, stream: Any = "stdout") -> str:
         """The text that is kept of these writes."""

@@ -22,7 +22,7 @@ def clock(monkeypatch):
 
 def test_rates_are_those_since_the_last_look(clock):
     """Steps, samples and tokens per second; nothing if nothing was done."""
-    meter = throughput.Pace()
+    meter = throughput.Throughput()
     for _ in range(10):
         meter.step(samples=32, tokens=1000)
     clock[0] += 2.0
@@ -38,7 +38,7 @@ def test_rates_are_those_since_the_last_look(clock):
 
 def test_a_validation_in_between_does_not_count(clock):
     """`restart` begins anew."""
-    meter = throughput.Pace()
+    meter = throughput.Throughput()
     clock[0] += 50.0
     meter.restart()
     meter.step(steps=4)
@@ -48,7 +48,7 @@ def test_a_validation_in_between_does_not_count(clock):
 
 def test_epochs_are_timed(clock):
     """From the beginning of each, or from the end of the one before."""
-    meter = throughput.Pace()
+    meter = throughput.Throughput()
     meter.begin_epoch()
     clock[0] += 7.0
     assert meter.end_epoch() == {"train/epoch_time": 7.0}

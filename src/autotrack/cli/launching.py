@@ -43,10 +43,10 @@ def run(
     if sys.platform == "win32":
         raise UsageError("autotrack run is for Linux and macOS; on Windows set AUTOTRACK=1 for the command")
     from autotrack.launch.command import CommandError
-    from autotrack.launch.launcher import Options, launch
+    from autotrack.launch.launcher import LaunchOptions, launch
 
     try:
-        code = launch(words, Options(experiment, name, tags, tuple(sink or ()), console=not no_console))
+        code = launch(words, LaunchOptions(experiment, name, tags, tuple(sink or ()), console=not no_console))
     except CommandError as error:
         screen.say(f"error: {error}")
         code = error.code

@@ -58,7 +58,7 @@ class Lines:
         return _text(rest)
 
 
-class Console:
+class ConsoleBuffer:
     """Receives the output of a command in pieces and calls `emit` with the text to be recorded, in batches.
 
     `tell` is called with messages for the capture report. Not thread-safe; the owner calls `flush` every few seconds or

@@ -22,7 +22,7 @@ from autotrack.events import Failure, FinalStatus
 from autotrack.launch import relay as relay_module
 from autotrack.launch import waiting
 from autotrack.launch.command import NOT_EXECUTABLE, NOT_FOUND, Command, CommandError
-from autotrack.launch.console import Console
+from autotrack.launch.console import ConsoleBuffer
 from autotrack.launch.relay import Relay
 from autotrack.launch.streams import Stream, open_streams, reserve_standard_descriptors
 from autotrack.recording import messages
@@ -38,7 +38,7 @@ _PATIENCE = 0.05
 
 
 @dataclass(frozen=True)
-class Options:
+class LaunchOptions:
     """Options of `autotrack run` for one command, in addition to the settings."""
 
     experiment: str | None = None
@@ -48,7 +48,7 @@ class Options:
     console: bool = True
 
 
-def launch(words: Sequence[str], options: Options) -> int:
+def launch(words: Sequence[str], options: LaunchOptions) -> int:
     """Run a command and record it; returns its exit code, or ends this process by the signal that ended the command.
 
     `CommandError` if the command cannot be started. If autotrack is off, the command replaces this process.
@@ -76,7 +76,7 @@ def _become(command: Command) -> None:
 class Launcher:
     """Starts one command, waits for its end, and records it."""
 
-    def __init__(self, command: Command, options: Options) -> None:
+    def __init__(self, command: Command, options: LaunchOptions) -> None:
         self.command = command
         self.options = options
         self.signals = waiting.Signals()
@@ -246,7 +246,7 @@ class ConsoleReader:
 
     def _work(self) -> None:
         with guarded("keeping the console"):
-            console = Console(self._emit, self._tell)
+            console = ConsoleBuffer(self._emit, self._tell)
             due = time.monotonic() + _FLUSH_EVERY
             lost: Counter[str] = Counter()
             for frame in self._relay.frames(_FLUSH_EVERY):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from autotrack.query.frames import Column
+    from autotrack.query.frames import FrameColumn
     from autotrack.query.history import History
 
 
@@ -61,18 +61,18 @@ def types() -> dict[str, pa.DataType]:
     }
 
 
-def runs_table(columns: Mapping[str, Column]) -> pa.Table:
+def runs_table(columns: Mapping[str, FrameColumn]) -> pa.Table:
     """One row per run; a column whose values differ in type is text."""
     pa = arrow("to_arrow")
     return pa.table({name: _array(column) for name, column in columns.items()})
 
 
-def runs_frame(columns: Mapping[str, Column]) -> pd.DataFrame:
+def runs_frame(columns: Mapping[str, FrameColumn]) -> pd.DataFrame:
     """One row per run; ints and bools that some runs lack are nullable, columns of mixed types hold objects."""
     frames = pandas("to_pandas")
     nullable = {"int": "Int64", "bool": "boolean"}
 
-    def series(column: Column) -> Any:
+    def series(column: FrameColumn) -> Any:
         if column.kind is None:
             return frames.Series(column.values, dtype=object)
         if column.kind in nullable and None in column.values:
@@ -110,7 +110,7 @@ def history_frame(history: History) -> pd.DataFrame:
     return frame
 
 
-def _array(column: Column) -> pa.Array:
+def _array(column: FrameColumn) -> pa.Array:
     if column.kind is not None:
         return arrow("to_arrow").array(column.values, types()[column.kind])
     return arrow("to_arrow").array(column.texts(), types()["text"])

@@ -192,7 +192,7 @@ class Versions(Texts):
 
 
 @dataclass(frozen=True)
-class Facts(Comparable):
+class Scalars(Comparable):
     """Values of any scalar type: `number` for ints, floats and bools, `text` for all.
 
     What is written without quotes is a number, true, false or null if it reads like one; what is quoted is text,
@@ -264,7 +264,7 @@ class Facts(Comparable):
 
 
 @dataclass(frozen=True)
-class Typed(Facts):
+class Typed(Scalars):
     """Values of any JSON type; `json` holds them exactly, so that the string "true" is not true."""
 
     json: ColumnElement[Any]

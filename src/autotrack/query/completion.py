@@ -13,7 +13,7 @@ _COLUMNS = "SELECT id, name, experiment FROM runs WHERE deleted IS NULL ORDER BY
 _PATIENCE = 1  # seconds for a connection
 
 
-class Candidate(NamedTuple):
+class Completion(NamedTuple):
     """A run that a shell may offer."""
 
     id: str
@@ -21,7 +21,7 @@ class Candidate(NamedTuple):
     experiment: str
 
 
-def latest_runs(place: Place, url: str | None, limit: int) -> list[Candidate]:
+def latest_runs(place: Place, url: str | None, limit: int) -> list[Completion]:
     """At most `limit` runs of the store at `url`, by default that of `place`, the latest first.
 
     Empty if there is no store yet or it cannot be read now.
@@ -31,7 +31,7 @@ def latest_runs(place: Place, url: str | None, limit: int) -> list[Candidate]:
     return _of_file(place.database if url is None else Path(url.removeprefix("sqlite:///")), limit)
 
 
-def _of_file(database: Path, limit: int) -> list[Candidate]:
+def _of_file(database: Path, limit: int) -> list[Completion]:
     import sqlite3
 
     address = f"{database.absolute().as_uri()}?mode=ro"  # which makes no file where there is none
@@ -42,7 +42,7 @@ def _of_file(database: Path, limit: int) -> list[Candidate]:
         return []
 
 
-def _of_server(url: str, limit: int) -> list[Candidate]:
+def _of_server(url: str, limit: int) -> list[Completion]:
     try:
         import psycopg
     except ImportError:
@@ -54,5 +54,5 @@ def _of_server(url: str, limit: int) -> list[Candidate]:
         return []
 
 
-def _candidates(rows: Any) -> list[Candidate]:
-    return [Candidate(*row) for row in rows]
+def _candidates(rows: Any) -> list[Completion]:
+    return [Completion(*row) for row in rows]

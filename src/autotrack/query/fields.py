@@ -17,8 +17,8 @@ from autotrack.query.comparisons import (
     Comparable,
     Context,
     Durations,
-    Facts,
     Numbers,
+    Scalars,
     Texts,
     Times,
     Typed,
@@ -176,7 +176,7 @@ def _tag(name: Name, key: str, pieces: list[tuple[str, bool]], context: Context)
 
 
 def _fact(name: Name, context: Context, *keys: str) -> Field:
-    return Fact(name.text, lambda rows: Facts(name.text, rows.c.number, rows.c.text, context), schema.facts, keys)
+    return Fact(name.text, lambda rows: Scalars(name.text, rows.c.number, rows.c.text, context), schema.facts, keys)
 
 
 def _version(name: Name, context: Context, *keys: str) -> Field:

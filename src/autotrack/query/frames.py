@@ -32,7 +32,7 @@ _RANK = {"set": 0, "default": 1, "config": 2}
 
 
 @dataclass(frozen=True)
-class Column:
+class FrameColumn:
     """A column's values, None where a run has none; times in microseconds since the epoch.
 
     `kind` is None where the values differ in type.
@@ -52,7 +52,7 @@ def ids_of(runs: Selection) -> list[str]:
     return [found[pk] for pk in runs.pks]
 
 
-def columns_of(runs: Selection, aggregates: Sequence[str] = ("last",)) -> dict[str, Column]:
+def columns_of(runs: Selection, aggregates: Sequence[str] = ("last",)) -> dict[str, FrameColumn]:
     """All columns by name: of the run, params (those that were set and that differ first), metrics, tags."""
     place = {pk: index for index, pk in enumerate(runs.pks)}
     return {
@@ -63,16 +63,16 @@ def columns_of(runs: Selection, aggregates: Sequence[str] = ("last",)) -> dict[s
     }
 
 
-def _run_columns(runs: Selection) -> dict[str, Column]:
+def _run_columns(runs: Selection) -> dict[str, FrameColumn]:
     columns = schema.runs.c
     worked_out: dict[str, ColumnElement[Any]] = {"status": status(), "duration": duration(now())}
     statement = select(columns.pk, *(worked_out.get(name, columns[name]).label(name) for name in _OF_RUN))
     found = {row.pk: row for row in _read(runs, statement, columns.pk)}
     rows = [found[pk] for pk in runs.pks]
-    return {f"run.{name}": Column([getattr(row, name) for row in rows], kind) for name, kind in _OF_RUN.items()}
+    return {f"run.{name}": FrameColumn([getattr(row, name) for row in rows], kind) for name, kind in _OF_RUN.items()}
 
 
-def _param_columns(runs: Selection, place: Mapping[int, int]) -> dict[str, Column]:
+def _param_columns(runs: Selection, place: Mapping[int, int]) -> dict[str, FrameColumn]:
     params = schema.params.c
     texts: dict[str, list[str | None]] = {}
     ranks: dict[str, int] = {}
@@ -87,12 +87,12 @@ def _param_columns(runs: Selection, place: Mapping[int, int]) -> dict[str, Colum
     return {f"params.{key}": _from_json(texts[key]) for key in ordered}
 
 
-def _from_json(texts: list[str | None]) -> Column:
+def _from_json(texts: list[str | None]) -> FrameColumn:
     value_of = {text: None if text is None else from_json(text) for text in set(texts)}
-    return Column([value_of[text] for text in texts], _common_kind(value_of.values()))
+    return FrameColumn([value_of[text] for text in texts], _common_kind(value_of.values()))
 
 
-def _metric_columns(runs: Selection, place: Mapping[int, int], aggregates: Sequence[str]) -> dict[str, Column]:
+def _metric_columns(runs: Selection, place: Mapping[int, int], aggregates: Sequence[str]) -> dict[str, FrameColumn]:
     for aggregate in aggregates:
         if aggregate not in AGGREGATES:
             raise InvalidValueError(f"{aggregate!r} is no aggregate of a metric; there are {', '.join(AGGREGATES)}")
@@ -106,7 +106,7 @@ def _metric_columns(runs: Selection, place: Mapping[int, int], aggregates: Seque
             column[place[pk]] = _NAN if value is None else value
     plain = tuple(aggregates) == ("last",)
     return {
-        f"metrics.{key}" if plain else f"metrics.{key}.{aggregate}": Column(
+        f"metrics.{key}" if plain else f"metrics.{key}.{aggregate}": FrameColumn(
             values, "int" if aggregate == "count" else "real"
         )
         for key in sorted(found, key=lambda key: (key.startswith("system/"), key))
@@ -114,14 +114,14 @@ def _metric_columns(runs: Selection, place: Mapping[int, int], aggregates: Seque
     }
 
 
-def _tag_columns(runs: Selection, place: Mapping[int, int]) -> dict[str, Column]:
+def _tag_columns(runs: Selection, place: Mapping[int, int]) -> dict[str, FrameColumn]:
     tags = schema.tags.c
     found: dict[str, list[str | None]] = {}
     for pk, key, value in _read(runs, select(tags.run_pk, tags.key, tags.value), tags.run_pk):
         if key not in found:
             found[key] = [None] * len(runs)
         found[key][place[pk]] = value
-    return {f"tags.{key}": Column(found[key], "text") for key in sorted(found)}
+    return {f"tags.{key}": FrameColumn(found[key], "text") for key in sorted(found)}
 
 
 def _common_kind(values: Iterable[Any]) -> Kind | None:

@@ -27,7 +27,7 @@ _ROWS_SHOWN = 60
 
 
 @dataclass(frozen=True)
-class Summary:
+class GroupSummary:
     """One metric in one group. `count` runs have a number for it; `std` is the sample's, NaN for a single run."""
 
     mean: float
@@ -37,7 +37,7 @@ class Summary:
     count: int
 
     @classmethod
-    def of(cls, values: Numbers) -> Summary:
+    def of(cls, values: Numbers) -> GroupSummary:
         """The summary of the numbers in `values`, shape (runs,); NaN counts as missing."""
         values = values[~np.isnan(values)]
         if not len(values):
@@ -59,9 +59,9 @@ class Group:
 
     label: Label
     runs: int
-    metrics: Mapping[str, Summary]
+    metrics: Mapping[str, GroupSummary]
 
-    def __getitem__(self, metric: str) -> Summary:
+    def __getitem__(self, metric: str) -> GroupSummary:
         return self.metrics[metric]
 
 
@@ -77,7 +77,7 @@ class Groups(Sequence[Group]):
     def of(cls, keys: Sequence[str], labels: Sequence[Label], values: Mapping[str, Numbers]) -> Groups:
         """Group rows by their `labels`; `values` holds a number, or NaN, per metric and row."""
         groups = (
-            Group(label, len(rows), {metric: Summary.of(numbers[rows]) for metric, numbers in values.items()})
+            Group(label, len(rows), {metric: GroupSummary.of(numbers[rows]) for metric, numbers in values.items()})
             for label, rows in split(labels)
         )
         return cls(keys, list(values), groups)

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from autotrack.place import Note, Place
+from autotrack.place import Place, SharedNote
 from autotrack.schedulers import SCHEDULERS
 
 # Variables that hold rank and world size. Those of schedulers and MPI count only if MASTER_ADDR is set, which shows
@@ -72,7 +72,7 @@ def followed(place: Place) -> str | None:
     return point.read() or None
 
 
-def _meeting_point(place: Place) -> Note:
+def _meeting_point(place: Place) -> SharedNote:
     return place.note("ranks", "|".join(f"{name}={os.environ.get(name, '')}" for name in _SHARED))
 
 

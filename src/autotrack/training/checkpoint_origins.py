@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from autotrack.place import Note, Place
+from autotrack.place import Place, SharedNote
 
-_written: dict[Note, str] = {}
+_written: dict[SharedNote, str] = {}
 
 
 def remember(place: Place, checkpoint: str | os.PathLike[str], run_id: str) -> Callable[[], None]:
@@ -39,5 +39,5 @@ def origin_of(place: Place, checkpoint: str | os.PathLike[str]) -> str | None:
     return note.read() or None
 
 
-def _note(place: Place, checkpoint: str | os.PathLike[str]) -> Note:
+def _note(place: Place, checkpoint: str | os.PathLike[str]) -> SharedNote:
     return place.note("origins", os.path.abspath(os.fspath(checkpoint)))

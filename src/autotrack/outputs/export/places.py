@@ -19,7 +19,7 @@ from autotrack.exceptions import ConfigurationError
 MANIFEST = "_export.json"
 
 
-class Place(ABC):
+class Destination(ABC):
     """A destination for the files of one export."""
 
     @abstractmethod
@@ -35,7 +35,7 @@ class Place(ABC):
         """Move or upload the files, and the manifest last, to the destination; replaces an earlier export."""
 
 
-class Folder(Place):
+class Folder(Destination):
     """A local folder."""
 
     def __init__(self, path: Path) -> None:
@@ -75,7 +75,7 @@ class Folder(Place):
         shutil.rmtree(earlier)
 
 
-class Bucket(Place):
+class Bucket(Destination):
     """A prefix in object storage. The manifest is written first as incomplete, and as `complete` at the end."""
 
     def __init__(self, store: Any, name: str) -> None:
@@ -118,7 +118,7 @@ class Bucket(Place):
         return [str(item["path"]) for batch in obstore.list(self.store) for item in batch]
 
 
-def place_for(destination: Any) -> Place:
+def place_for(destination: Any) -> Destination:
     """Return the place for a path, a URL or an opened obstore store; `ConfigurationError` if a URL cannot be opened."""
     if isinstance(destination, str | os.PathLike):
         text = os.fspath(destination)

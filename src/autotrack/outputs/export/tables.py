@@ -24,7 +24,7 @@ _POINTS = ("first", "last", "min", "max")
 
 
 @dataclass(frozen=True)
-class Table:
+class ExportTable:
     """A table of the export: its columns, and the function that yields a run's rows."""
 
     schema: pa.Schema
@@ -87,8 +87,8 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-TABLES: dict[str, Table] = {
-    "runs": Table(
+TABLES: dict[str, ExportTable] = {
+    "runs": ExportTable(
         _schema(
             "run_id text, name text, kind text, status text, started time, ended time, duration real, parent text,"
             " user text, host text, attempt int, exit_code int, failure_type text, failure_message text, notes texts,"
@@ -96,26 +96,26 @@ TABLES: dict[str, Table] = {
         ),
         _runs,
     ),
-    "params": Table(_schema("run_id text, key text, json text, number real, text text, origin text"), _params),
-    "metrics": Table(
+    "params": ExportTable(_schema("run_id text, key text, json text, number real, text text, origin text"), _params),
+    "metrics": ExportTable(
         _schema(
             "run_id text, key text, count int, nans int, first real, first_step int, last real, last_step int,"
             " min real, min_step int, max real, max_step int"
         ),
         _metrics,
     ),
-    "tags": Table(_schema("run_id text, key text, value text"), _tags),
-    "datasets": Table(
+    "tags": ExportTable(_schema("run_id text, key text, value text"), _tags),
+    "datasets": ExportTable(
         _schema("run_id text, name text, role text, version text, source text, digest text, meta text"), _datasets
     ),
-    "artifacts": Table(
+    "artifacts": ExportTable(
         _schema(
             "run_id text, name text, kind text, digest text, size int, media_type text, step int, time time,"
             " source text, stored bool"
         ),
         _artifacts,
     ),
-    "models": Table(
+    "models": ExportTable(
         _schema("run_id text, name text, flavor text, digest text, size int, time time, stored bool, meta text"),
         _models,
     ),

@@ -26,7 +26,7 @@ _RANK = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE")
 
 
 @dataclass(frozen=True)
-class Command:
+class ReproducedCommand:
     """A command line: `argv`, `folder` relative to the repository's root ("." is the root), variables in `env`."""
 
     argv: tuple[str, ...] = ()
@@ -40,12 +40,12 @@ class Command:
         return " ".join([*settings, shlex.join(self.argv)])
 
 
-def command_of(record: Record, root: str) -> tuple[Command, list[Gap]]:
+def command_of(record: Record, root: str) -> tuple[ReproducedCommand, list[Gap]]:
     """Return the command line that started the run, and the gaps in it."""
     process = record.environment.get("process")
     if not process:
         why = process.unavailable if process is not None else None
-        return Command(), [Gap("command", "the command line was not recorded" + (f": {why}" if why else ""))]
+        return ReproducedCommand(), [Gap("command", "the command line was not recorded" + (f": {why}" if why else ""))]
     cwd = str(process.get("cwd") or "")
     argv = _argv([str(word) for word in process.get("command") or process.get("argv") or ()], process, cwd, root)
     folder = _inside(cwd, root)
@@ -55,7 +55,7 @@ def command_of(record: Record, root: str) -> tuple[Command, list[Gap]]:
         for name, value in recorded.items()
         if name not in _PLACES and not name.startswith("AUTOTRACK_") and value != MASK
     }
-    return Command(argv, folder or ".", env), list(_gaps(record, process, argv, cwd, root, folder))
+    return ReproducedCommand(argv, folder or ".", env), list(_gaps(record, process, argv, cwd, root, folder))
 
 
 def _argv(words: Sequence[str], process: Mapping[str, Any], cwd: str, root: str) -> tuple[str, ...]:

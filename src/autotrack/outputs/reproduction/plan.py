@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotrack.outputs.reproduction.code import Code
-from autotrack.outputs.reproduction.command import Command
+from autotrack.outputs.reproduction.command import ReproducedCommand
 from autotrack.outputs.reproduction.gaps import Gap
 from autotrack.outputs.reproduction.requirements import Requirements
 
@@ -26,6 +26,6 @@ class Plan:
     code: Code
     requirements: Requirements
     python: str
-    command: Command
+    command: ReproducedCommand
     source: Path | None
     gaps: tuple[Gap, ...]

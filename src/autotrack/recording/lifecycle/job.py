@@ -24,7 +24,7 @@ import msgspec
 
 from autotrack._guard import guarded
 from autotrack.events import Failure
-from autotrack.place import Note, Place
+from autotrack.place import Place, SharedNote
 from autotrack.recording import collector as collector_module
 from autotrack.recording import ranks
 from autotrack.recording.collector import Collector, collector, is_worker, recording_allowed
@@ -110,7 +110,7 @@ class JobRun(Run):
 
 def leave_failure(folder: str, error: BaseException) -> None:
     """Write the exception that ended this process of the command to the command's `folder`, for the launcher."""
-    note = Note(Path(folder, f"{os.getpid()}.failure"))
+    note = SharedNote(Path(folder, f"{os.getpid()}.failure"))
     note.write(msgspec.json.encode(describe_failure(error)).decode())
 
 

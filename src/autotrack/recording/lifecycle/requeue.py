@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from autotrack._guard import guarded
 from autotrack.exceptions import AutotrackError
-from autotrack.place import Note, Place
+from autotrack.place import Place, SharedNote
 from autotrack.recording.collector import Collector
 from autotrack.recording.run import Run
 from autotrack.schedulers import SCHEDULERS, Scheduler
@@ -64,12 +64,12 @@ def _unfinished(owner: Collector, run_id: str) -> Run | None:
         return None
 
 
-def _read(note: Note) -> list[_Written]:
+def _read(note: SharedNote) -> list[_Written]:
     lines = note.read().splitlines()
     return [_Written(*parts) for line in lines if len(parts := line.split("\t")) == len(_Written._fields)]
 
 
-def _note(place: Place) -> Note | None:
+def _note(place: Place) -> SharedNote | None:
     for scheduler in _restarting():
         # SLURM sets its counter only from the first restart on
         if scheduler.name == "slurm" or scheduler.first("restarts", os.environ) is not None:

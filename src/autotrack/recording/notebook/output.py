@@ -34,7 +34,7 @@ class Keeper(Protocol):
     def finish(self) -> None: ...
 
 
-class Output:
+class KernelOutput:
     """Captures the kernel's streams: `write` only queues the text, the background thread does the rest."""
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ class Output:
 class _Listener:
     """Wrapper of a stream's `write` that passes the text to `Output.note`, unless called by another wrapper."""
 
-    def __init__(self, output: Output, name: str, write: Callable[..., Any]) -> None:
+    def __init__(self, output: KernelOutput, name: str, write: Callable[..., Any]) -> None:
         self._output = output
         self._name = name
         self.write = write

@@ -25,8 +25,8 @@ from autotrack.events import Failure, FinalStatus
 from autotrack.recording import collector as collector_module
 from autotrack.recording.collector import Collector
 from autotrack.recording.failures import describe_failure, how_it_ended
-from autotrack.recording.notebook.cells import Cell, Cells
-from autotrack.recording.notebook.output import Output
+from autotrack.recording.notebook.cells import Cells, NotebookCell
+from autotrack.recording.notebook.output import KernelOutput
 from autotrack.recording.notebook.source import Source
 from autotrack.recording.run import Run, open_runs
 
@@ -41,8 +41,8 @@ class Session:
         self._process = os.getpid()
         self._cells = Cells(shell)
         self._source = Source(self._cells)
-        self._output = Output()
-        self._begun_in: dict[str, Cell] = {}
+        self._output = KernelOutput()
+        self._begun_in: dict[str, NotebookCell] = {}
         self._places: dict[str, Path] = {}
         self._open_before: list[Run] = []
         self._last: _Ending | None = None

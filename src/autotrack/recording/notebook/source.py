@@ -12,7 +12,7 @@ from pathlib import Path
 from autotrack.environment.redaction import has_secret
 from autotrack.journal import blobs as blobs_module
 from autotrack.recording import messages
-from autotrack.recording.notebook.cells import Cell, Cells
+from autotrack.recording.notebook.cells import Cells, NotebookCell
 from autotrack.recording.run import Run
 
 CODE = "notebook/code.py"
@@ -76,6 +76,6 @@ class Source:
         return kept
 
 
-def _part(cell: Cell, *, withheld: bool) -> str:
+def _part(cell: NotebookCell, *, withheld: bool) -> str:
     code = _WITHHELD if withheld else cell.code if cell.code.endswith("\n") else f"{cell.code}\n"
     return f"# %% [{cell.number}]\n{code}"

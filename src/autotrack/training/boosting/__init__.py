@@ -9,9 +9,9 @@
 
 from autotrack.training.boosting.keeping import keep_importances, keep_model
 from autotrack.training.boosting.names import call_params, name_of, prefixes
-from autotrack.training.boosting.training import Boosting, Watch, begin, outer_fits, present, step_aside
+from autotrack.training.boosting.training import Boosting, TrainingWatch, begin, outer_fits, present, step_aside
 
 __all__ = [
-    "Boosting", "Watch", "begin", "call_params", "keep_importances", "keep_model", "name_of",
+    "Boosting", "TrainingWatch", "begin", "call_params", "keep_importances", "keep_model", "name_of",
     "outer_fits", "prefixes", "present", "step_aside",
 ]  # fmt: skip

@@ -156,7 +156,7 @@ class Boosting:
 BoostingT = TypeVar("BoostingT", bound=Boosting)
 
 
-class Watch(Generic[BoostingT]):
+class TrainingWatch(Generic[BoostingT]):
     """The watch of the innermost training call of this thread: ends the training when the call returns or raises.
 
     `record` is called with the training and the result of the call. Without `boosting` nothing is recorded.
@@ -189,10 +189,10 @@ def begin(kind: type[BoostingT], framework: str, name: str, options: Any) -> Boo
     return boosting
 
 
-def step_aside() -> Watch[Any]:
+def step_aside() -> TrainingWatch[Any]:
     """The watch of a call that is not recorded; until it ends, `present` returns None for calls inside it."""
     _push(None)
-    return Watch(None)
+    return TrainingWatch(None)
 
 
 def present(kind: type[BoostingT]) -> BoostingT | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotrack._guard import guarded
 from autotrack.training.neural import modules, optimizers
-from autotrack.training.neural.throughput import Pace, Stopwatch, report_capture
+from autotrack.training.neural.throughput import Stopwatch, Throughput, report_capture
 from autotrack.training.neural.watching import Watcher
 from autotrack.training.ownership import training_in_charge
 
@@ -42,7 +42,7 @@ class _Known:
         self.steps = 0
         self.due = 0
         self.loop: Loop | None = None
-        self.watched: list[Watching] | None = None  # None: not yet determined
+        self.watched: list[WatchedModel] | None = None  # None: not yet determined
         self.foreign: bool | None = None  # whether a framework with an integration of its own drives the optimizer
         self.lead_at = -1  # the number of steps of the loop's leading optimizer at the last check
         self.patience = PATIENCE
@@ -92,7 +92,7 @@ class Loop:
         self._schedulers: list[weakref.ref[Any]] = []
         self._count = _Count()
         self._rates: dict[str, Any] = {}
-        self._pace = Pace()
+        self._pace = Throughput()
         self._looked = 0
         self._concluded = False
         self._process = os.getpid()
@@ -165,7 +165,7 @@ class Loop:
             )
 
 
-class Watching:
+class WatchedModel:
     """A watched model, until `remove` is called. See `Run.watch`."""
 
     def __init__(self, loop: Loop | None, module: Any, watcher: Watcher | None, chosen: list[Any]) -> None:
@@ -182,7 +182,7 @@ class Watching:
             unlisten(self)
             _look_again()
 
-    def __enter__(self) -> Watching:
+    def __enter__(self) -> WatchedModel:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -211,16 +211,16 @@ class Watching:
 
 
 _known: weakref.WeakKeyDictionary[Any, _Known] = weakref.WeakKeyDictionary()
-_watching: list[Watching] = []
+_watching: list[WatchedModel] = []
 _listeners: list[object] = []
 _handles: list[Any] = []
 _finders: list[Callable[[], Loop | None]] = []
 
 
-def watch(run: Run, module: Any, optimizer: Any, every: int | None) -> Watching:
+def watch(run: Run, module: Any, optimizer: Any, every: int | None) -> WatchedModel:
     """Record a model and its optimizers in `run`, and its norms every `every` steps. See `Run.watch`."""
     if run.is_silent:
-        return Watching(None, module, None, [])
+        return WatchedModel(None, module, None, [])
     with guarded("recording the model"):
         modules.record(run, module)
     loop = loop_of(run)
@@ -230,7 +230,7 @@ def watch(run: Run, module: Any, optimizer: Any, every: int | None) -> Watching:
             loop.take(one)
     inner, _ = modules.unwrapped(module)
     watcher = Watcher(run, weakref.proxy(inner), True if every is None else every)
-    watching = Watching(loop, inner, watcher, chosen)
+    watching = WatchedModel(loop, inner, watcher, chosen)
     _watching.append(watching)
     run.last_words.append(watching.remove)
     with guarded("listening to optimizers"):

@@ -33,7 +33,7 @@ _ABSENT = object()
 
 
 @dataclass
-class Facts:
+class OptimizerFacts:
     """Settings of an optimizer or scheduler as nested plain values: those `chosen` by the user, and defaults."""
 
     chosen: dict[str, Any] = field(default_factory=dict)
@@ -56,7 +56,7 @@ def record_schedulers(training: Recorder, schedulers: Any, *, first: int | None 
     _record(training, "scheduler", [describe_scheduler(one) for one in as_list(schedulers)], first)
 
 
-def _record(training: Recorder, word: str, found: Sequence[Facts], first: int | None) -> None:
+def _record(training: Recorder, word: str, found: Sequence[OptimizerFacts], first: int | None) -> None:
     is_one = len(found) == 1 and first is None
     for origin, parts in (("set", [one.chosen for one in found]), ("default", [one.default for one in found])):
         numbered = {str(number): part for number, part in enumerate(parts, start=first or 0) if part}
@@ -65,7 +65,7 @@ def _record(training: Recorder, word: str, found: Sequence[Facts], first: int | 
             training.log_params({word: params}, origin=origin)
 
 
-def describe_optimizer(optimizer: Any) -> Facts:
+def describe_optimizer(optimizer: Any) -> OptimizerFacts:
     """Name, class and settings of an optimizer, and the settings in which further groups differ, by group number.
 
     A setting counts as set by the user if it differs from the default in the class's signature. The learning rate is
@@ -75,7 +75,7 @@ def describe_optimizer(optimizer: Any) -> Facts:
     kind: Any = type(optimizer)
     groups = list(optimizer.param_groups)
     given = _signature_defaults(kind)
-    facts = Facts({"name": kind.__name__, "class": _qualified(kind)})
+    facts = OptimizerFacts({"name": kind.__name__, "class": _qualified(kind)})
     first = _settings_of(groups[0]) if groups else dict(getattr(optimizer, "defaults", {}))
     for key, value in first.items():
         is_default = same(value, given[key]) if key in given else bool(given)  # no argument of that name: a default
@@ -107,14 +107,14 @@ def learning_rates(optimizers: Any) -> dict[str, Any]:
     return rates
 
 
-def describe_scheduler(scheduler: Any) -> Facts:
+def describe_scheduler(scheduler: Any) -> OptimizerFacts:
     """Name, class and settings of a scheduler; inner schedulers by number, functions by name, no memory addresses."""
     return _scheduler(unwrapped(scheduler, "scheduler"), 0)
 
 
-def _scheduler(scheduler: Any, depth: int) -> Facts:
+def _scheduler(scheduler: Any, depth: int) -> OptimizerFacts:
     kind: Any = type(scheduler)
-    facts = Facts({"name": kind.__name__, "class": _qualified(kind)})
+    facts = OptimizerFacts({"name": kind.__name__, "class": _qualified(kind)})
     attributes = getattr(scheduler, "__dict__", {})
     given = _signature_defaults(kind)
     for key, default in given.items():

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _now = time.perf_counter
 
 
-class Pace:
+class Throughput:
     """Counts steps, samples and tokens, and returns their rates per second; one per training, on its thread."""
 
     __slots__ = ("_epoch", "_samples", "_since", "_steps", "_tokens")
