@@ -122,19 +122,26 @@ def _scheduler(scheduler: Any, depth: int) -> OptimizerFacts:
         if value is _ABSENT or key in _STATE:
             continue
         if key == "schedulers":
-            if depth < _DEPTH:
-                inner = [_scheduler(one, depth + 1) for one in as_list(value)]
-                facts.chosen["schedulers"] = {str(number): one.chosen for number, one in enumerate(inner)}
-                filled_in = {str(number): one.default for number, one in enumerate(inner) if one.default}
-                facts.default.update({"schedulers": filled_in} if filled_in else {})
-            continue
-        (facts.default if same(value, default) else facts.chosen)[key] = plain_value(value)
+            _add_inner(facts, value, depth)
+        else:
+            (facts.default if same(value, default) else facts.chosen)[key] = plain_value(value)
     for key, value in attributes.items():
         if key not in given and key not in _STATE and not key.startswith("_") and f"{key[:-1]}" not in given:
-            settled = plain_value(value, only_plain=True)
-            if settled is not _ABSENT:
-                facts.default[key] = settled
+            simple = simple_value(value)
+            if simple is not _ABSENT:
+                facts.default[key] = simple
     return facts
+
+
+def _add_inner(facts: OptimizerFacts, schedulers: Any, depth: int) -> None:
+    """Add the settings of a scheduler's inner schedulers, by number, down to `_DEPTH`."""
+    if depth == _DEPTH:
+        return
+    inner = {str(number): _scheduler(one, depth + 1) for number, one in enumerate(as_list(schedulers))}
+    facts.chosen["schedulers"] = {number: one.chosen for number, one in inner.items()}
+    filled_in = {number: one.default for number, one in inner.items() if one.default}
+    if filled_in:
+        facts.default["schedulers"] = filled_in
 
 
 def _setting(scheduler: Any, attributes: Mapping[str, Any], name: str) -> Any:
@@ -180,34 +187,42 @@ def _is_inner(found: Any, inner: str) -> bool:
     return hasattr(found, "param_groups") if inner == "optimizer" else hasattr(found, "state_dict")
 
 
-def plain_value(value: Any, *, only_plain: bool = False, depth: int = 0) -> Any:
-    """A setting as plain values: functions by qualified name, objects by class and plain attributes.
-
-    With `only_plain` the result is `_ABSENT` for anything but None, numbers, texts and lists of them.
-    """
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return plain(value)
+def plain_value(value: Any, depth: int = 0) -> Any:
+    """A setting as plain values: functions by qualified name, objects by class and plain attributes."""
+    simple = simple_value(value)
+    if simple is not _ABSENT:
+        return simple
     if isinstance(value, (list, tuple)) and depth < _DEPTH:
-        items = [plain_value(item, only_plain=only_plain, depth=depth + 1) for item in value[:MOST_ITEMS]]
-        return _ABSENT if any(item is _ABSENT for item in items) else items
-    if only_plain:
-        return _ABSENT
+        return [plain_value(item, depth + 1) for item in value[:MOST_ITEMS]]
     if isinstance(value, Mapping) and depth < _DEPTH:
-        return {str(key): plain_value(item, depth=depth + 1) for key, item in list(value.items())[:MOST_ITEMS]}
+        return {str(key): plain_value(item, depth + 1) for key, item in list(value.items())[:MOST_ITEMS]}
     if isinstance(value, functools.partial):
-        arguments = {key: plain_value(item, depth=depth + 1) for key, item in value.keywords.items()}
-        positional = [plain_value(item, depth=depth + 1) for item in value.args]
-        return {"function": _qualified(value.func), **({"args": positional} if positional else {}), **arguments}
+        positional = [plain_value(item, depth + 1) for item in value.args]
+        named = {key: plain_value(item, depth + 1) for key, item in value.keywords.items()}
+        return {"function": _qualified(value.func), **({"args": positional} if positional else {}), **named}
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return plain(value.detach() if hasattr(value, "detach") else value)
     if isinstance(value, type) or hasattr(value, "__qualname__"):
         return _qualified(value)
-    if callable(value):
-        attributes = getattr(value, "__dict__", {})
-        settled = {key: plain_value(item, only_plain=True) for key, item in attributes.items() if key[:1] != "_"}
-        kept = {key: item for key, item in settled.items() if item is not _ABSENT}
-        return {"function": _qualified(type(value)), **kept} if kept else _qualified(type(value))
-    return plain(value)
+    return _plain_callable(value) if callable(value) else plain(value)
+
+
+def simple_value(value: Any, depth: int = 0) -> Any:
+    """None, a number, a text or a list of them as a plain value; `_ABSENT` for anything else."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return plain(value)
+    if isinstance(value, (list, tuple)) and depth < _DEPTH:
+        items = [simple_value(item, depth + 1) for item in value[:MOST_ITEMS]]
+        return _ABSENT if any(item is _ABSENT for item in items) else items
+    return _ABSENT
+
+
+def _plain_callable(value: Any) -> Any:
+    kept = {
+        key: simple for key, item in getattr(value, "__dict__", {}).items()
+        if key[:1] != "_" and (simple := simple_value(item)) is not _ABSENT
+    }  # fmt: skip
+    return {"function": _qualified(type(value)), **kept} if kept else _qualified(type(value))
 
 
 def same(value: Any, default: Any) -> bool:
