@@ -212,6 +212,22 @@ def test_smoothing_is_an_average_without_the_bias_of_its_start() -> None:
     assert str(smoothed(values, 0.9).round(12).tolist()) == "[2.0, 2.0, nan, 2.0]"
     assert smoothed(np.array([1.0, 3.0]), 0.5).tolist() == pytest.approx([1.0, (0.25 * 1 + 0.5 * 3) / 0.75])
     assert smoothed(values, 0.0)[:2].tolist() == [2.0, 2.0]
+    assert smoothed(np.array([]), 0.5).tolist() == []
+    noise = np.random.default_rng(0).normal(size=1000)
+    noise[::7] = np.nan
+    for weight in (0.0, 0.5, 0.99, 0.999999):
+        assert smoothed(noise, weight).tolist() == pytest.approx(_one_by_one(noise, weight), nan_ok=True, abs=1e-9)
+
+
+def _one_by_one(values: Any, weight: float) -> list[float]:
+    """The definition: each finite value in turn enters the average, which is divided by the weights so far."""
+    total = share = 0.0
+    result = []
+    for value in values.tolist():
+        if not math.isnan(value):
+            total, share = weight * total + (1 - weight) * value, weight * share + (1 - weight)
+        result.append(value if math.isnan(value) else total / share)
+    return result
 
 
 def test_runs_with_other_steps_are_averaged_where_they_have_data() -> None:

@@ -14,6 +14,7 @@ from autotrack.query.history import read_history
 from autotrack.query.selection import Selection
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+_BLOCK = 128  # points that are smoothed at a time
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,24 @@ def smoothed(values: Floats, weight: float) -> Floats:
     if not 0 <= weight < 1:
         raise ValueError(f"smooth must be at least 0 and below 1, not {weight!r}")
     result = values.copy()
-    total = share = 0.0
-    for index in np.flatnonzero(np.isfinite(values)):
-        total = weight * total + (1 - weight) * values[index]
-        share = weight * share + (1 - weight)
-        result[index] = total / share
+    finite = np.isfinite(values)
+    with np.errstate(divide="ignore", under="ignore"):  # a weight of 0; powers too small to matter
+        share = -np.expm1(np.log(weight) * np.arange(1, np.count_nonzero(finite) + 1))
+        result[finite] = _accumulated((1 - weight) * values[finite], weight) / share
     return result
+
+
+def _accumulated(values: Floats, weight: float) -> Floats:
+    """`y[i] = weight * y[i - 1] + values[i]`, a block at a time: the block's own part is one product of matrices."""
+    powers = weight ** np.arange(_BLOCK + 1)
+    lag = np.subtract.outer(np.arange(_BLOCK), np.arange(_BLOCK))
+    within = np.where(lag >= 0, powers[lag.clip(0)], 0.0)
+    blocks = np.zeros((-(-len(values) // _BLOCK), _BLOCK))
+    blocks.flat[: len(values)] = values
+    blocks = blocks @ within.T
+    for number in range(1, len(blocks)):
+        blocks[number] += blocks[number - 1, -1] * powers[1:]
+    return blocks.ravel()[: len(values)]
 
 
 def mean_and_spread(curves: Sequence[Curve], axis: str, points: int = 400) -> tuple[Floats, Floats, Floats]:
