@@ -14,7 +14,7 @@ from autotrack.journal.reader import JournalReader, State
 
 
 def notes_folder(place: Path, sink: str) -> Path:
-    """The folder of the notes about the sink with this name."""
+    """The folder that holds the notes of the sink with this name."""
     return place / "delivery" / hashlib.sha256(sink.encode()).hexdigest()[:16]
 
 
