@@ -159,7 +159,7 @@ class Kept:
 
 
 def put_descriptor(blobs: Path, descriptor: int, held: Mapping[str, Kept]) -> Kept:
-    """Store a copy of the open file `descriptor`, wherever its name points by now. `OSError` if it cannot be written.
+    """Store a copy of the open file `descriptor`, whatever its path names by now. `OSError` if it cannot be written.
 
     As with `put_file`, the digest is that of exactly the bytes that were stored. A blob in `held`, which the caller
     stored before and still needs, is not marked again.

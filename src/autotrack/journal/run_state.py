@@ -1,4 +1,4 @@
-"""The state of runs, worked out from their events: name, status, attempts and the trainings inside them.
+"""The state of runs, derived from their events: name, status, attempts and the trainings inside them.
 
 A consumer of journals sums up each batch with `changes_by_run` and applies that to a `RunStates`. The journals of a run
 may be applied in any order, with the same outcome:
@@ -262,7 +262,7 @@ class RunStates:
     def __init__(self, known: Iterable[RunState] = ()) -> None:
         """Continue from states that were kept, or from none."""
         self.runs = {state.id: state for state in known}
-        self._below: dict[str, dict[str, RunState]] = defaultdict(dict)  # waiting for the key, a training's run
+        self._below: dict[str, dict[str, RunState]] = defaultdict(dict)  # runs that wait for the key, a training's run
         for state in self.runs.values():
             self._put_below_training(state)
 

@@ -35,7 +35,7 @@ def find_runs(
     """Find the runs that match `filter`, in the order of `order_by` (newest first by default and for ties).
 
     Only top-level runs are found, unless `all` is set or the filter uses `run.kind` or `run.parent`; with `deleted`,
-    all deleted runs and no others. `emit` records later changes to the found runs (tags, notes, names). Raises
+    only deleted runs, of every level. `emit` records later changes to the found runs (tags, notes, names). Raises
     `FilterError` with the position of the error.
     """
     if limit is not None and limit < 0:

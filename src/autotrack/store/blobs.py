@@ -101,7 +101,7 @@ class Blobs:
         return target
 
     def path(self, digest: str) -> Path:
-        """A local file with these bytes, not to be changed: the store's own, or a download that lasts like `self`."""
+        """A local file with these bytes, not to be changed: the store's own, or a download deleted with `self`."""
         if self.folder is not None:
             found = self.folder / _place(digest)
             if not found.is_file():
@@ -136,7 +136,7 @@ class Blobs:
                 raise self._failed(error) from error
 
     def _free(self, path: Path) -> None:
-        """Delete a local file unless a process marks it as used meanwhile; later ones store it again."""
+        """Delete a local file unless a process marks it as used meanwhile; the next writer stores it again."""
         before = path.stat().st_mtime_ns
         aside = path.with_suffix(".going")
         path.rename(aside)
@@ -178,7 +178,7 @@ class Blobs:
             raise self._failed(error) from error
 
     def _taken(self, digest: str) -> bool:
-        """Whether the file is stored; a local one is marked as used, lest it is freed before a record names it."""
+        """Whether the file is stored; a local one is marked as used, lest it be freed before a record names it."""
         if self.folder is None:
             return self.exists(digest)
         return blobs.taken(self.folder / _place(digest)) is not None

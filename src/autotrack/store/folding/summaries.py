@@ -56,7 +56,7 @@ class MetricSummary:
 
 
 def _beats(known: float | None, since: int | None, value: float, time: int | None, sign: int) -> bool:
-    """Whether `value`, multiplied by `sign`, is greater than `sign * known`, or equal and earlier."""
+    """Whether `value`, already multiplied by `sign`, is greater than `sign * known`, or equal and earlier."""
     return known is None or value > sign * known or (value == sign * known and (time or 0) < (since or 0))
 
 
