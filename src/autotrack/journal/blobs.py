@@ -1,7 +1,7 @@
-"""Content-addressed files: how a training process puts bytes where events can name them by digest.
+"""Content-addressed files: bytes that a training process stores and that events name by digest.
 
-A blob lies at `<blobs>/<first two hex digits>/<SHA-256>`. It is written under a temporary name and renamed, so that
-a name is only ever seen with all its bytes. Where the file system can, a file is copied by reference.
+A blob is the file `<blobs>/<first two hex digits>/<SHA-256>`. It is written under a temporary name and renamed, so
+that a reader sees either no file or a complete one. Where the file system can, a file is copied by reference.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def blob_path(blobs: Path, digest: str) -> Path:
-    """Where the blob with this SHA-256 lies."""
+    """The path of the blob with this SHA-256."""
     return blobs / digest[:2] / digest
 
 
 class BlobFolder:
-    """Reads the blobs of a local folder by their SHA-256 in hex; `NotFoundError` for one that is not there."""
+    """Reads the blobs of a local folder by their SHA-256 in hex; `NotFoundError` for a missing one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def open(self, digest: str) -> BinaryIO:
-        """The blob, opened for reading from its start; the caller closes it."""
+        """Open a blob for reading from its start; the caller closes the file."""
         try:
             return self.path(digest).open("rb")
         except FileNotFoundError as error:  # deleted since `path` looked
             raise self._missing(digest) from error
 
     def read(self, digest: str) -> bytes:
-        """All bytes of the blob."""
+        """All bytes of a blob."""
         with self.open(digest) as file:
             return file.read()
 
     def path(self, digest: str) -> Path:
-        """The path of the blob, never to be written to."""
+        """The path of a blob; the file must not be written to."""
         path = blob_path(self.folder, digest)
         if not _DIGEST.fullmatch(digest) or not path.is_file():
             raise self._missing(digest)
@@ -77,8 +77,8 @@ def put_bytes(blobs: Path, data: bytes | memoryview) -> str:
 def put_file(blobs: Path, source: Path) -> tuple[str, int]:
     """Store a copy of the file `source`; returns SHA-256 and size of exactly the bytes that were stored.
 
-    The digest is taken of the copy, so that a file which somebody rewrites meanwhile is still stored under the
-    digest of what was kept. A file that lies in `<blobs>/new`, and so is ours, is not copied but moved.
+    The digest is that of the copy, so that a file which another process rewrites meanwhile is still stored under the
+    digest of the stored bytes. A file in `<blobs>/new`, the staging folder, is moved instead of copied.
     """
     fresh = _fresh(blobs)
     try:
@@ -150,7 +150,7 @@ def _cloned(source: int, target: int) -> bool:
 
 @dataclass(frozen=True)
 class Kept:
-    """A blob as it was put: `is_new` says that it was not there before, `stamp` when it was last taken (ns)."""
+    """A stored blob: `is_new` if it was not stored before; `stamp` is its mark of use, the modification time in ns."""
 
     digest: str
     size: int
@@ -159,10 +159,10 @@ class Kept:
 
 
 def put_descriptor(blobs: Path, descriptor: int, held: Mapping[str, Kept]) -> Kept:
-    """Store a copy of the open file `descriptor`, wherever its name points by now. `OSError` if it cannot be written.
+    """Store a copy of the open file `descriptor`, whatever its path names by now. `OSError` if it cannot be written.
 
-    As with `put_file`, the digest is that of exactly the bytes that were stored. Of bytes that the caller has put
-    before, and has `held` since, nothing is marked again.
+    As with `put_file`, the digest is that of exactly the bytes that were stored. A blob in `held`, which the caller
+    stored before and still needs, is not marked again.
     """
     fresh = _fresh(blobs)
     try:
@@ -177,7 +177,7 @@ def put_descriptor(blobs: Path, descriptor: int, held: Mapping[str, Kept]) -> Ke
         stamp = taken(target)
         if stamp is not None:
             return Kept(digest, size, False, stamp)
-        now = time.time_ns()  # finer than what a plain touch leaves, so that no other one looks like it
+        now = time.time_ns()  # finer than the time of a plain touch, so that no other mark equals it
         os.utime(fresh, ns=(now, now))
         stamp = fresh.stat().st_mtime_ns
         is_new = _settle_alone(fresh, target)
@@ -187,7 +187,7 @@ def put_descriptor(blobs: Path, descriptor: int, held: Mapping[str, Kept]) -> Ke
 
 
 def _settle_alone(fresh: Path, target: Path) -> bool:
-    """Put a blob in its place; False if another one lies there by now, or whether one did cannot be told."""
+    """Move a blob to its path; False if another process stored it first, or if that cannot be determined."""
     target.parent.mkdir(exist_ok=True)
     try:
         os.link(fresh, target)
@@ -201,9 +201,9 @@ def _settle_alone(fresh: Path, target: Path) -> bool:
 
 
 def taken(target: Path) -> int | None:
-    """Mark the blob at `target` as used by one more, if it is there; returns the mark, else None."""
+    """Mark the blob at `target` as used now; returns the mark (modification time in ns), None if it is missing."""
     try:
-        with suppress(PermissionError):  # somebody else's file in a shared folder cannot be marked
+        with suppress(PermissionError):  # another user's file in a shared folder cannot be marked
             os.utime(target)
         return target.stat().st_mtime_ns
     except FileNotFoundError:
@@ -211,13 +211,13 @@ def taken(target: Path) -> int | None:
 
 
 def free(blobs: Path, digest: str, stamp: int) -> bool:
-    """Delete a blob that nobody has taken since `stamp`; whether it was deleted.
+    """Delete a blob unless it was marked as used after `stamp`; returns whether it was deleted.
 
-    It is first renamed, so that whoever looks for it from then on writes it anew, and put back if somebody took it
-    in that moment.
+    The blob is renamed first, so that a process that needs it from then on stores it again, and renamed back if
+    another process marked it just before.
     """
     if stamp % 1_000_000_000 == 0:
-        return False  # a file system that keeps whole seconds cannot tell who came when
+        return False  # a file system that keeps whole seconds cannot order two marks
     target = blob_path(blobs, digest)
     aside = _fresh(blobs)
     try:

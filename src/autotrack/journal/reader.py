@@ -64,7 +64,7 @@ class Batch:
 
 
 class JournalReader:
-    """One journal, read from outside. Cheap to make; holds nothing open between calls."""
+    """Reads one journal, of this or another process. Cheap to create; keeps no file open between calls."""
 
     def __init__(self, folder: Path) -> None:
         """Read the header of the journal in `folder`; `JournalError` if that fails."""
@@ -90,15 +90,15 @@ class JournalReader:
         return State.LIVE if is_locked(self.folder / LOCK_NAME) else State.DEAD
 
     def read(self, start: int = 0, *, state: State | None = None, size: int = BATCH_SIZE) -> Batch:
-        """The events from position `start` on, about `size` bytes of them; an empty batch if there are none.
+        """The events from position `start` on: whole segments, until at least `size` bytes; an empty batch at the end.
 
-        `state` is the state of the writer, if the caller has it: it must have been found before this call.
+        `state` is the state of the writer, if the caller knows it; it must have been determined before this call.
         """
         final = (state or self.state()) is State.DEAD
         number, offset = split_position(start)
         gatherer = EventGatherer()
         end, taken = start, 0
-        last = self._last_segment()  # before reading: a segment with a later one gets nothing more
+        last = self._last_segment()  # before reading: nothing is appended to a segment once a later one exists
         while number <= last and taken < size:
             path = segment_path(self.folder, number)
             loaded = load_segment(path, self.id, number, final=final, sealed=number < last)

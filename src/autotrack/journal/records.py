@@ -1,4 +1,4 @@
-"""From the bytes of a segment to events: checks records, skips damage, gathers metric rows into arrays."""
+"""Decodes the bytes of segments into events: checks records, skips damage, gathers metric rows into arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of runs, worked out from their events: name, status, attempts and the trainings inside them.
+"""The state of runs, derived from their events: name, status, attempts and the trainings inside them.
 
 A consumer of journals sums up each batch with `changes_by_run` and applies that to a `RunStates`. The journals of a run
 may be applied in any order, with the same outcome:
@@ -41,7 +41,7 @@ def micros(seconds: float) -> int:
 
 
 class RunChanges:
-    """The events of one batch about the run itself, as opposed to what it logs."""
+    """The events of one batch that change the state of a run, with the time of the latest event of any kind."""
 
     __slots__ = ("last_event", "lifecycle", "name", "named", "trainings")
 
@@ -53,7 +53,7 @@ class RunChanges:
         self.trainings: set[int] = set()  # numbers of the trainings that have facts
 
     def add_event(self, event: AnyEvent) -> None:
-        """Note an event; only its time counts, unless it is about the run itself or belongs to a training."""
+        """Add an event; only its time counts, unless it changes the state of the run or belongs to a training."""
         time, kind = micros(event.time), type(event)
         self.last_event = max(self.last_event, time)
         if kind in _LIFECYCLE:
@@ -64,9 +64,9 @@ class RunChanges:
             self.trainings.add(event.training)
 
     def add_rows(self, rows: MetricRows) -> None:
-        """Note metric rows: their latest time, and the training that they belong to."""
+        """Add metric rows: their latest time, and the training that they belong to."""
         latest = float(rows.times.max())
-        if not abs(latest) < LATEST:  # a time that cannot be one hides the others
+        if not abs(latest) < LATEST:  # one invalid time, such as NaN, would hide the valid ones
             latest = max(seconds if abs(seconds) < LATEST else 0.0 for seconds in rows.times.tolist())
         self.last_event = max(self.last_event, micros(latest))
         if rows.frame.training:
@@ -99,7 +99,7 @@ class AttemptState:
     user: str = ""
     host: str = ""
     pid: int = 0
-    last_event: int | None = None  # of its journal
+    last_event: int | None = None  # the time of the latest event of its journal
 
 
 @dataclass(slots=True)
@@ -158,7 +158,7 @@ class RunState:
             self._training(number)
         self.last_event = max(self.last_event, changes.last_event)
         if self.owner is None:
-            self.owner = journal  # until its start arrives, so that the run ends with some journal
+            self.owner = journal  # a run whose start never arrives ends with this journal
         for event in changes.lifecycle:
             self._apply_event(event, journal)
         if changes.name is not None:
@@ -221,7 +221,7 @@ class RunState:
         return self.trainings.get(number) or self.trainings.setdefault(number, TrainingState(number))
 
     def _conclude(self) -> None:
-        """Once the run has ended: end its trainings with it, and add up how long its attempts took."""
+        """If the run has ended: end its running trainings, and sum up the durations of its attempts."""
         if self.status == RUNNING:
             self.duration = None
             return
@@ -229,12 +229,12 @@ class RunState:
             if training.status == RUNNING:
                 training.status, training.ended = self.status, training.ended or self.ended
         if not self.attempts:
-            return  # the run of a training, which `apply_training` times
+            return  # a run made from a training: `apply_training` sets its duration
         parts = [(attempt.started, attempt.ended or attempt.last_event) for attempt in self.attempts.values()]
         self.duration = sum(max(0, end - start) for start, end in parts if start and end) / 1e6
 
     def apply_training(self, training: TrainingState, run: RunState) -> None:
-        """Bring the state of a run that is `training` of `run` up to date with both."""
+        """Update this run, which was made from `training` of `run`, from the states of both."""
         if self.named is None or (training.started or 0) > self.named:
             self.name, self.named = training.name or run.name, training.started
         self.kind, self.experiment = training.kind, run.experiment
@@ -262,7 +262,7 @@ class RunStates:
     def __init__(self, known: Iterable[RunState] = ()) -> None:
         """Continue from states that were kept, or from none."""
         self.runs = {state.id: state for state in known}
-        self._below: dict[str, dict[str, RunState]] = defaultdict(dict)  # by the run that a training may become
+        self._below: dict[str, dict[str, RunState]] = defaultdict(dict)  # runs that wait for the key, a training's run
         for state in self.runs.values():
             self._put_below_training(state)
 
@@ -287,7 +287,7 @@ class RunStates:
         return applied
 
     def _split(self, run: RunState, changes: RunChanges, applied: AppliedBatch) -> None:
-        """Where there are several trainings, make each a run, and bring the runs of those that changed up to date."""
+        """If the run has several trainings: create a run for each, and update the runs of those that changed."""
         if len(run.trainings) < 2:
             return
         for training in run.trainings.values():
@@ -306,7 +306,7 @@ class RunStates:
                 applied.ended.add(child.id)
 
     def _put_below_training(self, state: RunState) -> None:
-        """Put a run that belongs to a training of its parent below the run of that training, once there is one."""
+        """Set the parent of a run that belongs to a training of its parent to that training's run, once it exists."""
         if state.parent is None or not state.parent_training:
             return
         target = training_id(state.parent, state.parent_training)

@@ -110,7 +110,7 @@ class AppendedSegment:
         return start
 
     def _keep_if_whole(self, start: int, end: int) -> None:
-        """Continue behind the record if all of it was written; else cut the file where it started."""
+        """Set the size to the end of the record if all of it was written; else truncate the file at its start."""
         self._size = end if os.lseek(self._descriptor, 0, os.SEEK_CUR) == end else start
         os.ftruncate(self._descriptor, self._size)
         os.lseek(self._descriptor, self._size, os.SEEK_SET)

@@ -69,8 +69,8 @@ class JournalWriter:
     """The journal of this process, append-only.
 
     Every call returns when the record would survive the death of the process (not that of the machine). Safe to
-    call from any thread, and from a signal handler that interrupts a call on the same thread: such a record
-    follows the interrupted one. In a forked child the first thing to call is `abandon`.
+    call from any thread, and from a signal handler that interrupts a call on the same thread: its record
+    follows the interrupted one. A forked child must call `abandon` first.
 
     When no room is left on the disk, records wait in memory up to `tail_limit` bytes and are written, in
     order, once there is room; beyond that (twice that for events) they are dropped and counted in `dropped`, per
@@ -178,7 +178,7 @@ class JournalWriter:
         return len(self._tail)
 
     def take_dropped(self) -> dict[str, int]:
-        """How many facts of each run were dropped since the last call; none while others still wait for room."""
+        """Return and reset how many facts of each run were dropped; empty while records still wait for room."""
         with self._lock:
             if self._tail:
                 return {}
@@ -229,7 +229,7 @@ class JournalWriter:
         return offset
 
     def _put_row(self, packer: RowPacker, step: int, moment: float, values: Sequence[float]) -> None:
-        """Write a row with the declaration of its frame before it, in the next segment if this one is full."""
+        """Write a row, after the declaration of its frame if this segment has none; in a new segment if it is full."""
         if packer.segment is not self._segment:
             self._declare(packer)
         if self._segment.put(packer.pack(packer.head, packer.offset, step, moment, *values)) < 0:
@@ -285,7 +285,7 @@ class JournalWriter:
 
     def _keep(self, entry: _Deferred) -> None:
         run, size, what = entry
-        limit = self._tail_limit * (2 if isinstance(what, bytes) else 1)  # points make room for everything else
+        limit = self._tail_limit * (2 if isinstance(what, bytes) else 1)  # events may take twice the memory of rows
         if self._tail_size + size > limit:
             self.dropped[run] = self.dropped.get(run, 0) + 1
             return

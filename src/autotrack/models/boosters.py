@@ -1,7 +1,7 @@
-"""What the flavors of XGBoost, LightGBM and CatBoost share: models in native formats, which load without running code.
+"""Shared by the flavors of XGBoost, LightGBM and CatBoost: models in native formats, which load without running code.
 
-A scikit-learn class of theirs is loaded as that class, with the parameters that were set. One that carries functions
-of the user's (an objective, say), or is a subclass of the user's, is kept as any scikit-learn estimator.
+A scikit-learn estimator of these libraries is loaded as its class, with the parameters that were set. One with
+functions of the user (an objective, say), or of a subclass of the user's, is saved as any scikit-learn estimator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ def write_native(
     save: Callable[[Any, str], None],
     more: Callable[[Any], Mapping[str, Any]] = lambda model: {},
 ) -> Written:
-    """Write a `Booster`, or one of the `estimators`, as `file` by `save(model, path)`; `more` are further details."""
+    """Write a `Booster` or one of the `estimators` by `save(model, path)`; `more(model)` returns further details.
+
+    Other estimators, and those with parameters that are no plain data, are written as scikit-learn estimators.
+    """
     kind = type(asked.model)
     details: dict[str, Any] = {}
     if kind.__name__ != "Booster":
@@ -40,7 +43,7 @@ def write_native(
 
 
 def _set_params(model: Any) -> dict[str, Any]:
-    """The parameters that are not what a new estimator has, as plain data."""
+    """The parameters that differ from those of a new estimator, as plain data."""
     defaults = type(model)().get_params()
     changed = {
         name: value
@@ -62,7 +65,7 @@ def class_of(saved: Saved, library: ModuleType, known: tuple[str, ...]) -> Any:
 
 
 def imported(library: str) -> Any:
-    """The library; `MissingDependencyError` if it is not installed."""
+    """Import the library; `MissingDependencyError` if it is not installed."""
     from importlib import import_module
 
     try:

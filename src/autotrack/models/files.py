@@ -18,7 +18,7 @@ Content = bytes | Path
 
 @dataclass(frozen=True)
 class Asked:
-    """A model to be written, and the limits for that.
+    """A model to be written, and how: the arguments of a flavor's writer.
 
     Large files go into `folder`, which is empty. `init` are the constructor's arguments of the model's class, where the
     user has given them; past `limit` (bytes) or `deadline` (of `time.thread_time()`) the writer raises `OverBudget`.
@@ -73,7 +73,7 @@ class Saved:
 
     @contextmanager
     def on_disk(self, *, by_link: bool = True) -> Iterator[Path]:
-        """A folder with all files under their names, for the time of the block: links to them, or copies."""
+        """A temporary folder with all files under their names, as links or copies; removed after the block."""
         with tempfile.TemporaryDirectory(prefix="autotrack-") as name:
             folder = Path(name)
             place(self.files, folder, self.shown, by_link=by_link)
@@ -81,7 +81,7 @@ class Saved:
 
     @contextmanager
     def opened(self) -> Iterator[Path]:
-        """The file to open as a path with its own name, for the time of the block."""
+        """The path of the file to open, under its own name in a temporary folder; removed after the block."""
         with self.on_disk() as folder:
             yield folder / self.meta["file"]
 
@@ -107,12 +107,12 @@ def digest_of(content: Content) -> str:
 
 
 def below(folder: Path) -> dict[str, Content]:
-    """All files in a folder and below, by their names in it."""
+    """All files in a folder and its subfolders, by their relative paths."""
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def place(files: Mapping[str, Content], folder: Path, shown: str, *, by_link: bool) -> None:
-    """Put files into a folder under their names. `IntegrityError` if a name leads out of it."""
+    """Write files into a folder under their names, as links or copies; `IntegrityError` if a name leads out of it."""
     for name, content in files.items():
         target = folder / name
         if not target.resolve().is_relative_to(folder.resolve()):
@@ -127,6 +127,6 @@ def place(files: Mapping[str, Content], folder: Path, shown: str, *, by_link: bo
 def _linked(source: Path, target: Path) -> bool:
     try:
         os.symlink(source.absolute(), target)
-    except OSError:  # a system where links are a privilege
+    except OSError:  # a system where links need a privilege
         return False
     return True

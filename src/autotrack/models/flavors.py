@@ -1,6 +1,7 @@
-"""The flavors of models: plug-ins under the entry point group `autotrack.flavors`, ours as those of third parties.
+"""The flavors of models: plug-ins under the entry point group `autotrack.flavors`, autotrack's own included.
 
-A flavor is one `Flavor` object, which holds all that is known of a kind of model. Loading it imports no framework.
+A flavor is one `Flavor` object, which describes how a kind of model is saved and loaded. Loading it imports no
+framework.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ ANY = "python"  # the flavor of models that no other one recognises
 
 @dataclass(frozen=True)
 class Format:
-    """A format of saved models: `read` loads one, `needs` are the modules that this takes besides the flavor's.
+    """A format of saved models: `read` loads one, `needs` are the modules it requires besides the flavor's.
 
     A reader whose format can run code calls `saved.refuse_untrusted(why)` before it touches the files.
     """
@@ -34,10 +35,10 @@ class Flavor:
     """One kind of model: how it is recognised, written and read, and which packages it takes.
 
     `recognises(model)` imports nothing. Of two flavors that recognise a model, the one that names the other in `before`
-    has it. `write` may use a format of another flavor; `formats` are this one's own, by the name that the saved model
-    bears. `unwrapped(model)` is the model without wrappers of this flavor's framework; `parts(model)` are objects
+    is used. `write` may use a format of another flavor; `formats` are this one's own, by their names in saved
+    models. `unwrapped(model)` is the model without wrappers of this flavor's framework; `parts(model)` are objects
     inside it whose packages it needs, too. `needs` are modules that are required to use the model; `distributions`
-    gives those whose distribution has another name; `shown` are the distributions whose versions tell the most.
+    maps modules to distributions of other names; `shown` are the distributions whose versions matter most.
     """
 
     write: Callable[[Asked], Written]
@@ -52,7 +53,7 @@ class Flavor:
 
 
 def flavors() -> Mapping[str, Flavor]:
-    """All flavors by name, autotrack's own first; one that cannot be loaded is a warning, and left out."""
+    """All flavors by name, autotrack's own first; one that cannot be loaded is left out, with a warning."""
     return _loaded(tuple(plugins(GROUP)))
 
 
@@ -66,7 +67,7 @@ def formats() -> Mapping[str, Format]:
 
 
 def flavor_of(model: Any) -> str:
-    """The name of the flavor that fits the model; wrappers around it, such as torch's, do not count."""
+    """The name of the flavor that recognises the model without its wrappers, such as torch's; else "python"."""
     known = flavors()
     for flavor in known.values():
         model = flavor.unwrapped(model)

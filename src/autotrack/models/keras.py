@@ -1,7 +1,7 @@
 """Keras models: as `.keras` files, loaded in Keras' safe mode unless they are trusted.
 
-Keras looks for a class of the program's only among those that were registered. So the modules that the file names are
-imported before, and those of their classes that are made of Keras' own are shown to it.
+Keras finds classes of the program only if they are registered. So the modules that the file names are imported first,
+and their classes that are derived from Keras' own are passed as custom objects.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def write(asked: Asked) -> Written:
 
 
 def _signature(model: Any) -> dict[str, Any] | None:
-    """Inputs and outputs of a model of layers; None for a subclassed model, which knows them only in calls."""
+    """The inputs and outputs of a model of layers; None for a subclassed model, which has them only in calls."""
     try:
         sides = {"inputs": model.inputs, "outputs": model.outputs}
     except AttributeError:  # a subclassed model has none, nor has a Sequential one that was never built
@@ -74,7 +74,7 @@ def read(saved: Saved) -> Any:
 
 
 def _own_classes(path: Path) -> dict[str, type]:
-    """The program's own classes that the file names, as far as they can be imported, by the names it has for them."""
+    """The program's own classes that the file names, as far as they can be imported, by their names in the file."""
     with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read("config.json"))
     found = {}
@@ -89,7 +89,7 @@ def _own_classes(path: Path) -> dict[str, type]:
 
 
 def _named(config: Any) -> Iterator[tuple[str, str, str]]:
-    """Module, name and registered name of each class in a config that is not Keras' own."""
+    """Yield module, name and registered name of each class in a config that is not Keras' own."""
     if isinstance(config, list):
         for item in config:
             yield from _named(item)
@@ -121,7 +121,7 @@ def _explained(saved: Saved, error: Exception) -> Exception:
 FLAVOR = Flavor(
     write=write,
     recognises=instance_of(("keras", "Model")),
-    before=("lightning", "torch"),  # with that backend it is a torch module, too
+    before=("lightning", "torch"),  # with the torch backend, a Keras model is a torch module, too
     formats={"keras": Format(read)},
     needs=("keras",),
     shown=("keras", "tensorflow", "jax"),

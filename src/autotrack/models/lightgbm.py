@@ -12,7 +12,7 @@ from autotrack.models.references import as_plain, from_plain
 
 _ESTIMATORS = ("LGBMModel", "LGBMClassifier", "LGBMRegressor", "LGBMRanker")
 
-# The attributes of a fitted estimator of LightGBM besides the booster that are kept, as far as they are plain data.
+# The attributes of a fitted estimator that are kept besides its booster.
 _FITTED = (
     "_best_iteration", "_fitted_with_feature_names", "_n_classes", "_n_features", "_n_features_in", "_objective",
 )  # fmt: skip
@@ -28,7 +28,7 @@ def write(asked: Asked) -> Written:
 
 
 def read(saved: Saved) -> Any:
-    """Load a booster or an estimator."""
+    """Load a booster or an estimator of LightGBM."""
     lightgbm = imported("lightgbm")
     booster = lightgbm.Booster(model_str=saved.data().decode())
     kind = class_of(saved, lightgbm, _ESTIMATORS)

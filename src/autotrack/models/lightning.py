@@ -15,7 +15,7 @@ from autotrack.models.references import as_plain, parameters_of, reference_to
 
 
 def write(asked: Asked) -> Written:
-    """Write the module's state dict and its hyperparameters; raises `InvalidValueError` as for a torch module."""
+    """Write the module's state dict and its hyperparameters; raises `InvalidValueError` as `torch.write` does."""
     return torch.write_by(asked, _plan_of)
 
 

@@ -30,8 +30,8 @@ def load_model(
 
     `source` is a folder with a saved model, a mapping of its files, `"runs:/<run>/<name>"`, or a run or record that has
     one model; the last two need `get_record`. `meta` replaces the files' own `model.json`. `trust=True` allows
-    formats that run code while loading. `into` is a module (or, for adapters, a base model) that the program has built
-    and that is to be filled; a dict receives a torch module's bare state.
+    formats that run code while loading. `into` is a module (or, for adapters, a base model) built by the program, into
+    which the state is loaded; a dict receives a torch module's bare state.
 
     Raises `UntrustedModelError` for what needs trust, `IntegrityError` if a file is not what was saved,
     `NotFoundError` if there is no such model or the program's own class is missing, `InvalidValueError` if it cannot be
@@ -99,7 +99,7 @@ def _from_mlflow(saved: Saved) -> Any:
         from mlflow.models import Model
     except ImportError as error:
         raise MissingDependencyError("mlflow", "mlflow", "loading a model that MLflow stored") from error
-    with saved.on_disk(by_link=False) as folder:  # MLflow reads nothing that a link leads to
+    with saved.on_disk(by_link=False) as folder:  # MLflow does not follow links
         flavors = [name for name in Model.load(folder).flavors if name != "python_function"]
         return import_module(f"mlflow.{flavors[0] if flavors else 'pyfunc'}").load_model(str(folder))
 

@@ -51,6 +51,6 @@ def read(saved: Saved) -> Any:
 
 FLAVOR = Flavor(
     write=write,
-    recognises=lambda model: False,  # it has the models that no other flavor recognises
+    recognises=lambda model: False,  # `flavor_of` returns it if no other flavor recognises a model
     formats={"pickle": Format(read), "cloudpickle": Format(read, needs=("cloudpickle",))},
 )

@@ -1,8 +1,8 @@
 """References to classes, and the arguments they were called with, as plain data.
 
 A reference is `{"module": …, "qualname": …}`, never code. Resolving one imports a module of the program or of a package
-that it has installed; what it names must be a class of the kind that is asked for, so that no other function can be
-called by a file that claims to be a model.
+that it has installed; the named object must be a subclass of a given class, so that a file that claims to be a model
+cannot call other functions.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def why_unreachable(kind: type) -> str:
 def resolve(reference: Mapping[str, str], base: type, shown: str, instead: str) -> type:
     """The class that a reference names, a subclass of `base`.
 
-    Raises `NotFoundError` if it is not there: `instead` says what else can be done. `InvalidValueError` if it is
-    something else than such a class.
+    Raises `NotFoundError` if it cannot be imported, with the alternative `instead` in the message; `InvalidValueError`
+    if it is not such a class.
     """
     module, qualname = reference["module"], reference["qualname"]
     named = f"{module}.{qualname}"
@@ -57,7 +57,7 @@ def resolve(reference: Mapping[str, str], base: type, shown: str, instead: str) 
 
 
 def as_plain(value: Any, what: str) -> Any:
-    """An argument as JSON data that `from_plain` turns back into an equal one; `InvalidValueError` if there is none."""
+    """Convert an argument to JSON data that `from_plain` converts back; `InvalidValueError` if that is impossible."""
     if type(value) in _PLAIN:
         return value
     if type(value) is tuple:
@@ -72,7 +72,7 @@ def as_plain(value: Any, what: str) -> Any:
 
 
 def from_plain(value: Any) -> Any:
-    """The value that `as_plain` was called with."""
+    """Convert the JSON data of `as_plain` back into an equal value."""
     if isinstance(value, list):
         return [from_plain(item) for item in value]
     if isinstance(value, dict):
@@ -88,7 +88,7 @@ def parameters_of(kind: type) -> list[inspect.Parameter]:
 
 
 def call_of(init: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    """The constructor's arguments `{"args": […], "kwargs": {…}}` of the user as plain data.
+    """The constructor's arguments `{"args": […], "kwargs": {…}}` that the user gave, as plain data.
 
     `InvalidValueError` if `kind` does not accept them, or one of them is no plain value.
     """

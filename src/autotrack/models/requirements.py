@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from autotrack.models.flavors import flavors, formats
 
-# Import names whose distribution is called otherwise, besides those that flavors declare.
+# Distributions of modules with another name, besides those that flavors declare.
 _DISTRIBUTIONS = {"cv2": "opencv-python", "PIL": "pillow", "yaml": "pyyaml"}
 
 
@@ -27,7 +27,7 @@ def requirements(modules: Iterable[str], flavor: str, format_name: str) -> list[
 def _line(name: str) -> str:
     declared = {module: found for flavor in flavors().values() for module, found in flavor.distributions.items()}
     distribution = {**_DISTRIBUTIONS, **declared}.get(name, name)
-    found = getattr(sys.modules.get(name), "__version__", None)  # far quicker than a look into the installed files
+    found = getattr(sys.modules.get(name), "__version__", None)  # much faster than reading installed metadata
     if not isinstance(found, str):
         from importlib.metadata import PackageNotFoundError, version
 

@@ -27,14 +27,14 @@ REQUIREMENTS = "requirements.txt"
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model as files by name, ready to be kept, and what is known about it.
+    """A model as files by name, ready to be stored, and its metadata.
 
-    `files` are bytes, or the paths of files that lie in the folder which `save_model` was given. `meta` holds:
+    `files` are bytes, or the paths of files in the folder that was passed to `save_model`. `meta` holds:
     `flavor`, `format` (skops, safetensors, pickle, …), `file` (which of `files` is the model), `class`, `signature`,
-    `input_example` (the name of its file, or None), `requirements`, `python`, `runs_code` (whether loading it can
-    run code), `untrusted` (types that loading asks trust for), `details` (what else loading needs), `run` and
-    `training` (where it comes from, if that was said), `files` (the SHA-256 of each file but `model.json`, which holds
-    all of this) and `digest` (one over these).
+    `input_example` (the name of its file, or None), `no_input_example` (why there is none), `requirements`, `python`,
+    `runs_code` (whether loading it can run code), `untrusted` (types that need trust for loading), `details` (what else
+    loading needs), `run` and `training` (the origin, if given), `files` (the SHA-256 of each file but `model.json`,
+    which holds all of this) and `digest` (one over these).
     """
 
     files: dict[str, Content]
@@ -55,15 +55,15 @@ def save_model(
     limit: int | None = None,
     deadline: float | None = None,
 ) -> SavedModel:
-    """Turn `model` into files.
+    """Save `model` as files.
 
     `flavor` ("sklearn", "torch", "keras", …, or "python" for anything else) is recognised from the model by default. Of
     `input_example` the first five rows are kept; they also give the signature, unless there is one; a Keras model has
     its own. A model that no safe format can hold needs `allow_pickle`, because loading a pickle runs code
     (`InvalidValueError` without it).
-    `init` (`{"args": […], "kwargs": {…}}`) says what a torch module's class was called with. `origin` (`run`,
-    `training`) goes into the meta. Large files are written into `folder`, an empty one, and stay there; without one
-    they are all in memory. `limit` (bytes) and `deadline` (of `time.thread_time()`) stop the work with `OverBudget`.
+    `init` (`{"args": […], "kwargs": {…}}`) are the constructor's arguments of a torch module. `origin` (`run`,
+    `training`) is added to the meta. Large files are written into `folder`, an empty one, and stay there; without a
+    folder all files are in memory. Raises `OverBudget` past `limit` (bytes) or `deadline` (of `time.thread_time()`).
     """
     flavor = flavor or flavor_of(model)
     found = flavors().get(flavor)
@@ -98,7 +98,7 @@ def save_model(
 
 
 def _within(files: Mapping[str, Content], limit: int | None) -> Mapping[str, Content]:
-    """The files, if they are no larger than the limit."""
+    """The files; `OverBudget` if they are larger than the limit."""
     if limit is not None and sum(map(size_of, files.values())) > limit:
         raise OverBudget(f"it has more than {limit:,} bytes")
     return files

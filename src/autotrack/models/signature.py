@@ -1,7 +1,7 @@
-"""What goes into a model and comes out of it: a description of the data, and its first rows as an example.
+"""The inputs and outputs of a model: a description of the data, and its first rows as an example.
 
-Both are read from the data that is there: nothing is copied whole, made dense or consumed. Data that cannot be
-looked at without consuming it (generators, loaders) has a description by type and no example.
+Both are read from the data as it is: nothing is copied whole, made dense or consumed. Data that cannot be read
+without consuming it (generators, loaders) has a description by type and no example.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ MOST_CELLS = 20_000
 
 @dataclass(frozen=True)
 class _Kind:
-    """One kind of data: `schema(data)` describes it, `example(data)` are its first rows or why there are none.
+    """One kind of data: `schema(data)` describes it, `example(data)` returns its first rows, or why there are none.
 
-    `read(kept)` turns an example of this kind into data again.
+    `fits(data)` is whether data is of this kind; `read(kept)` converts an example back into data.
     """
 
     fits: Callable[[Any], bool]
@@ -47,7 +47,7 @@ def signature_of(inputs: Any, outputs: Any = None) -> dict[str, Any]:
 
 
 def example_bytes(data: Any) -> tuple[bytes | None, str]:
-    """The first five rows as JSON, or None and, in one sentence, why there are none."""
+    """The first five rows as JSON and ""; or None and, in a few words, the reason why there are none."""
     content = _example(data)
     if isinstance(content, str):
         return None, content
@@ -60,12 +60,12 @@ def read_example(content: bytes) -> Any:
 
 
 def is_frame(data: Any) -> bool:
-    """Whether it is a pandas or polars DataFrame."""
+    """Whether `data` is a pandas or polars DataFrame."""
     return any(isinstance(data, getattr(sys.modules.get(library), "DataFrame", ())) for library in ("pandas", "polars"))
 
 
 def is_sparse(data: Any) -> bool:
-    """Whether it is a SciPy sparse matrix or array."""
+    """Whether `data` is a SciPy sparse matrix or array."""
     sparse = sys.modules.get("scipy.sparse")
     return sparse is not None and bool(sparse.issparse(data))
 
@@ -221,7 +221,7 @@ def _other_example(data: Any) -> str:
     return _first_rows(data)[1] or _unreadable(data)
 
 
-# The first kind that fits is that of the data.
+# In order of precedence: data is of the first kind that fits.
 _KINDS = {
     "frame": _Kind(is_frame, _frame_schema, _frame_example, _frame_read),
     "sparse": _Kind(is_sparse, _sparse_schema, _sparse_example, _sparse_read),

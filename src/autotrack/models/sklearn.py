@@ -33,7 +33,7 @@ def _by_skops(asked: Asked, problem: Unwritable) -> Written:
     try:
         data = skops.io.dumps(asked.model)
         types = skops.io.get_untrusted_types(data=data)
-        skops.io.loads(data, trusted=types)  # what is written by name only, such as a lambda, is not there again
+        skops.io.loads(data, trusted=types)  # fails for objects stored by name only, such as lambdas
     except (TypeError, ValueError, AttributeError, ImportError) as error:
         raise InvalidValueError(
             f"a {named} cannot be kept in a format that loads without running code ({error}); "

@@ -1,9 +1,9 @@
 """Writing a fitted scikit-learn estimator in the skops format: a file that can be loaded without running code.
 
-`skops.io` itself cannot be imported in somebody's training: it imports all of scikit-learn and more, for seconds. So
-the part of its format that is only data is written here: estimators of scikit-learn whose attributes are plain values,
-containers, arrays, dtypes, sparse matrices and further such estimators. Everything else raises `Unwritable`. Files
-carry protocol 0 of the format, whose nodes used here every version of skops reads.
+`skops.io` itself must not be imported in a user's training: it imports all of scikit-learn and more, which takes
+seconds. So the part of its format that is only data is written here: estimators of scikit-learn whose attributes are
+plain values, containers, arrays, dtypes, sparse matrices and further such estimators. Everything else raises
+`Unwritable`. Files carry protocol 0 of the format; every version of skops reads the nodes of it that are used here.
 
 Format: https://skops.readthedocs.io/en/stable/persistence.html, a zip with `schema.json` and one `.npy` or `.npz` file
 per array.
@@ -23,7 +23,7 @@ PROTOCOL = 0
 _SCALARS = (str, int, float, bool, type(None))
 _KEYS = (str, int, float)
 
-# What `skops` asks about although it is data and nothing else: a dtype, and matrices read without pickle.
+# Types that `skops` does not trust by default, although they hold only data: a dtype, matrices read without pickle.
 HARMLESS = (
     "numpy.dtype",
     *(f"scipy.sparse._{kind}.{kind}_{word}" for kind in ("csr", "csc") for word in ("matrix", "array")),
@@ -31,11 +31,11 @@ HARMLESS = (
 
 
 class Unwritable(Exception):  # noqa: N818 - it says what the object is, not what went wrong
-    """The object has a part that the format, as written here, cannot hold; the message names it."""
+    """The object has a part that the format, as written by this module, cannot hold; the message names the part."""
 
 
 class OverBudget(Exception):  # noqa: N818 - a limit was reached, nothing went wrong
-    """The time or the size that was allowed is used up; the message says which."""
+    """The time or size limit was exceeded; the message names which."""
 
 
 def skops_bytes(estimator: Any, *, limit: int | None = None, deadline: float | None = None) -> bytes:
@@ -61,7 +61,7 @@ class _Writer:
         self._limit = limit
         self._deadline = deadline
         self._size = 0
-        self._ids: dict[int, tuple[int, Any]] = {}  # with the objects, so that none makes room for another
+        self._ids: dict[int, tuple[int, Any]] = {}  # keeps the objects alive, so that no id is reused
         self._under_way: set[int] = set()
         self._exact: dict[type, Callable[[Any], dict[str, Any]]] = {
             list: self._sequence("ListNode"), tuple: self._sequence("TupleNode"), set: self._sequence("SetNode"),
@@ -70,7 +70,7 @@ class _Writer:
         }  # fmt: skip
 
     def node(self, value: Any) -> dict[str, Any]:
-        """The node of any value."""
+        """The schema node of any value; `Unwritable` if the format cannot hold it."""
         kind = type(value)
         if kind in _SCALARS:
             return {**_named(str, "JsonNode"), "content": json.dumps(value), "is_json": True, "__id__": self._id(value)}
@@ -159,7 +159,7 @@ class _Writer:
     def _file(self, value: Any, ending: str, buffer: io.BytesIO) -> str:
         name = f"{self._id(value)}.{ending}"
         if name not in self._archive.NameToInfo:
-            self._archive.writestr(zipfile.ZipInfo(name), buffer.getbuffer())  # no time: equal models, equal bytes
+            self._archive.writestr(zipfile.ZipInfo(name), buffer.getbuffer())  # no time: equal models give equal bytes
         return name
 
     def _spend(self, size: int) -> None:
@@ -185,7 +185,7 @@ def _is_sparse(value: Any) -> bool:
 
 
 def _is_plain_estimator(value: Any) -> bool:
-    """Whether it is an estimator of scikit-learn itself that pickles by its attributes alone."""
+    """Whether `value` is an estimator of scikit-learn itself that is pickled by its attributes only."""
     base = sys.modules.get("sklearn.base")
     kind = type(value)
     return (

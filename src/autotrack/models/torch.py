@@ -1,8 +1,8 @@
-"""torch modules: the state dict as safetensors, and how a module that it fits is built.
+"""torch modules: the state dict as safetensors, and a plan for building the module that it fits.
 
-A module's class is kept as a reference, its constructor's arguments as plain data: those that the user says, or those
-of a module that needs none or is made of torch's own layers. Where they cannot be known, the state dict is kept all
-the same and loads into a module that the program builds.
+A module's class is kept as a reference, its constructor's arguments as plain data: those that the user passes, or those
+of a module that needs none or is made of torch's own layers. Where they are unknown, the state dict alone is kept,
+and is loaded into a module that the program builds.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Plan = tuple[dict[str, Any] | None, str]  # how the module is built; or None and
 def write(asked: Asked) -> Written:
     """Write the module's state dict and how to build it; `InvalidValueError` for a state that is not only tensors.
 
-    With `allow_pickle`, what this cannot bring back becomes a pickle of the whole module.
+    With `allow_pickle`, a module that cannot be rebuilt from these is pickled whole.
     """
     return write_by(asked, plan_of)
 
 
 def write_by(asked: Asked, planned: Callable[[Any, Mapping[str, Any] | None], Plan]) -> Written:
-    """Write as `write` does; `planned(module, init)` returns how the module is built."""
+    """Write a module like `write`, with the plan that `planned(module, init)` returns."""
     module = unwrapped(asked.model)
     plan, why_not = planned(module, asked.init)
     state = module.state_dict()
@@ -56,7 +56,7 @@ def write_by(asked: Asked, planned: Callable[[Any, Mapping[str, Any] | None], Pl
 
 
 def plan_of(module: Any, init: Mapping[str, Any] | None) -> Plan:
-    """How a module of this class is built, from `init` where the user has given it."""
+    """The plan for building a module of this class, from `init` if the user passed it."""
     kind = type(module)
     if init is not None:
         return {"class": reference_to(kind), **call_of(init, kind)}, ""
@@ -69,7 +69,7 @@ def plan_of(module: Any, init: Mapping[str, Any] | None) -> Plan:
 
 
 def unwrapped(module: Any) -> Any:
-    """The user's own module: without `torch.compile` and data parallelism around it."""
+    """The user's own module, without the wrappers of `torch.compile` and data parallelism."""
     import torch
 
     parallel = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
@@ -118,7 +118,7 @@ def _built(saved: Saved) -> Any:
 
 
 def _cast(module: Any, state: Mapping[str, Any]) -> None:
-    """Give the built module the dtypes that the saved one had; tied tensors stay tied."""
+    """Cast the tensors of a built module to the saved dtypes; tied tensors stay tied."""
     for name, tensor in module.state_dict(keep_vars=True).items():
         if name in state and tensor.dtype != state[name].dtype:
             tensor.data = tensor.data.to(state[name].dtype)
@@ -148,7 +148,7 @@ def _not_plain_tensors(state: Mapping[str, Any]) -> list[str]:
 
 
 def _distinct(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Each tensor once, in main memory, and the names of those that are the same tensor as another one."""
+    """Each tensor once, in main memory, and a map from the names of shared tensors to those kept."""
     first: dict[Any, str] = {}
     tensors, shared = {}, {}
     for name, tensor in state.items():
@@ -162,7 +162,7 @@ def _distinct(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
 
 
 def _alone(tensor: Any) -> Any:
-    """The tensor contiguous and on the CPU, in a storage of which it is the whole."""
+    """The tensor contiguous and on the CPU, in a storage that holds nothing else."""
     found = tensor.cpu().contiguous()
     whole = found.untyped_storage().nbytes() == found.numel() * found.element_size()
     return found if whole else found.clone()
@@ -187,7 +187,7 @@ def _load(saved: Saved) -> dict[str, Any]:
 
 
 def _without_wrappers(model: Any) -> Any:
-    """A torch module without wrappers around it; anything else, Keras' models among it, as it is."""
+    """A torch module without its wrappers; anything else, Keras models included, unchanged."""
     is_module = is_a(model, "torch.nn", "Module") and not is_a(model, "keras", "Model")
     return unwrapped(model) if is_module else model
 

@@ -1,7 +1,7 @@
 """Recipes for modules that are made of torch's own layers: `nn.Sequential` of linear, convolutional, recurrent, …
 
 Layers of torch keep their constructor's arguments as attributes of the same names. A recipe made of these is kept only
-if what it builds (without memory, on the meta device) looks exactly like the module and has a state of the same shapes.
+if the module that it builds (without memory, on the meta device) has the same `repr` and state shapes as the original.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 
 
 def recipe_of(module: Any) -> dict[str, Any] | None:
-    """How to build a module of torch's own layers; None if it has anything else in it, or would not be the same."""
+    """The recipe for a module of torch's own layers; None if it has other parts or could not be rebuilt exactly."""
     import torch
 
     try:
@@ -35,7 +35,7 @@ def recipe_of(module: Any) -> dict[str, Any] | None:
 
 
 def build(recipe: dict[str, Any]) -> Any:
-    """The module of a recipe, freshly initialised."""
+    """Build the module of a recipe, freshly initialised."""
     import torch
 
     kind = getattr(torch.nn, recipe["layer"], None)

@@ -1,7 +1,7 @@
-"""transformers models, with their tokenizer or processor and PEFT adapters: what `save_pretrained` writes.
+"""transformers models, with their tokenizer or processor and PEFT adapters, as written by `save_pretrained`.
 
-A pipeline comes back as a pipeline; a dict of a `"model"` and further parts (`"tokenizer"`, `"processor"`, …) as such a
-dict. The classes are recorded; nothing is fetched, no code out of the files is run and no pickled weights are read.
+A pipeline is loaded as a pipeline; a dict of a `"model"` and further parts (`"tokenizer"`, `"processor"`, …) as such a
+dict. The classes are recorded; nothing is downloaded, no code from the files is run, no pickled weights are read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _INSTEAD = "load the files with from_pretrained yourself"
 
 
 def is_set_of_parts(model: Any) -> bool:
-    """Whether it is a dict of a transformers model and what belongs to it."""
+    """Whether `model` is a dict of a transformers model and its tokenizer, processor, …."""
     if not isinstance(model, Mapping) or "model" not in model:
         return False
     return _is_model(model["model"]) or _is_adapted(model["model"])
@@ -52,7 +52,7 @@ def write(asked: Asked) -> Written:
 
 
 def _parts(model: Any) -> tuple[dict[str, Any], str | None]:
-    """The model and what belongs to it, by their names in a pipeline; and the task of a pipeline."""
+    """The model and its tokenizer, processor, …, by their names in a pipeline; and the task if it is a pipeline."""
     if is_set_of_parts(model):
         return dict(model), None
     if not _is_pipeline(model):
@@ -63,7 +63,7 @@ def _parts(model: Any) -> tuple[dict[str, Any], str | None]:
 
 
 def _write_adapted(model: Any, folder: Path) -> dict[str, Any]:
-    """The adapters; and the base model below them, unless it is known by a name."""
+    """Write the adapters, and the base model unless it can be loaded by its name; returns the details."""
     model.save_pretrained(folder)
     base = model.get_base_model()
     details: dict[str, Any] = {
@@ -77,7 +77,7 @@ def _write_adapted(model: Any, folder: Path) -> dict[str, Any]:
 
 
 def _without_adapters(model: Any, base: Any) -> dict[str, Any]:
-    """The base model's own state, by the names it has without adapters."""
+    """The base model's own state, under the names that it has without adapters."""
     marks = [part for layer in base.modules() for part in getattr(layer, "adapter_layer_names", ())]
     own = {}
     for name, tensor in base.state_dict().items():
@@ -155,7 +155,7 @@ def _own_dtype() -> dict[str, str]:
 
 
 def is_transformers(model: Any) -> bool:
-    """Whether it is a model, a pipeline or a set of parts, or adapters on a model, of transformers."""
+    """Whether `model` is a transformers model or pipeline, a set of parts, or adapters on a model."""
     return _is_model(model) or _is_adapted(model) or _is_pipeline(model) or is_set_of_parts(model)
 
 

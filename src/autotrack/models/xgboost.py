@@ -19,7 +19,7 @@ def write(asked: Asked) -> Written:
 
 
 def read(saved: Saved) -> Any:
-    """Load a booster or an estimator."""
+    """Load a booster or an estimator of XGBoost."""
     xgboost = imported("xgboost")
     kind = class_of(saved, xgboost, _ESTIMATORS)
     if kind is None:
@@ -27,7 +27,7 @@ def read(saved: Saved) -> Any:
     model = kind(**from_plain(dict(saved.details["params"])))
     asked = model.get_params()
     model.load_model(bytearray(saved.data()))
-    return model.set_params(**asked)  # loading puts some that were found in place of those asked for
+    return model.set_params(**asked)  # loading overwrites some with those in the file
 
 
 FLAVOR = Flavor(

@@ -31,7 +31,7 @@ MORE_IS_BETTER = (
 
 
 def sense(metric: str) -> Sense | None:
-    """Which way is better, by the words in a metric's name; None if they don't tell.
+    """Whether less ("min") or more ("max") of a metric is better, by the words in its name; None if unknown.
 
     The words of a loss win over those of a score (`score_time`), and `neg` turns a loss into a score.
     """
@@ -42,10 +42,10 @@ def sense(metric: str) -> Sense | None:
 
 
 def place_of_best(runs: Selection, metric: str, mode: str | None = None) -> int:
-    """The place among `runs` of the one that reached the best value of a metric; of equal ones the first.
+    """The index in `runs` of the run that reached the best value of a metric; of equal ones the first.
 
-    What counts is the best value that a run ever logged, not its last, unless the name ends in an aggregate
-    (`val/accuracy.last`). Without `mode` the metric's name must tell which way is better (`InvalidValueError`).
+    A run is judged by the best value that it ever logged, not by its last, unless the name ends in an aggregate
+    (`val/accuracy.last`). Without `mode`, `InvalidValueError` if the name does not show which way is better.
     `NotFoundError` if no run has the metric.
     """
     mode = _mode(metric, mode)
@@ -59,11 +59,11 @@ def place_of_best(runs: Selection, metric: str, mode: str | None = None) -> int:
 
 
 def places_on_front(runs: Selection, objectives: Mapping[str, str]) -> list[int]:
-    """The places of the runs that no other run beats: nowhere worse and somewhere better in the `objectives`.
+    """The indices in `runs` of the Pareto front: no other run is nowhere worse and somewhere better in `objectives`.
 
     `objectives` maps names (`metrics.accuracy`, `run.duration`, `params.depth`) to "min" or "max"; there may be any
     number of them. Runs with equal values stay together, in their order. A run that lacks a number for one of them
-    cannot be compared: it is left out, and a warning says how many. O(n log n) for two objectives.
+    cannot be compared: it is left out, and a warning counts these runs. O(n log n) for two objectives.
     """
     if not objectives:
         raise InvalidValueError("a Pareto front needs at least one objective, such as {'metrics.accuracy': 'max'}")
@@ -79,7 +79,7 @@ def places_on_front(runs: Selection, objectives: Mapping[str, str]) -> list[int]
 
 
 def group_by(runs: Selection, keys: str | Sequence[str], metrics: str | Sequence[str] | None = None) -> Groups:
-    """Runs that are alike in `keys`, with mean, std, min, max and count of each metric: what seeds are for.
+    """Group runs with equal `keys`, with mean, std, min, max and count of each metric, for example over seeds.
 
     `keys` is a name or several (`params.lr`, `run.experiment`; a bare name is a param); runs without a value are in
     the group None. `metrics` are names (a bare name is a metric); by default all but `system/…`, their last values.
@@ -92,7 +92,7 @@ def group_by(runs: Selection, keys: str | Sequence[str], metrics: str | Sequence
 
 
 def labels_of(runs: Selection, keys: Sequence[str]) -> list[tuple[object, ...]]:
-    """The values of `keys`, of which a bare name is a param, in each run."""
+    """The values of `keys` in each run; a bare name is a param."""
     return list(zip(*(column(runs, qualified(key, "params")) for key in keys), strict=True))
 
 

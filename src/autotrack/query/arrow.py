@@ -1,4 +1,4 @@
-"""Runs, groups and histories as Arrow tables, and as DataFrames from there: what needs pyarrow, an optional package."""
+"""Runs and histories as Arrow tables, and DataFrames made from these. Needs pyarrow, an optional package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def arrow(purpose: str) -> Any:
-    """pyarrow; `MissingDependencyError`, which names the extra, if it is not installed."""
+    """Import pyarrow; `MissingDependencyError`, which names the extra, if it is not installed."""
     try:
         import pyarrow
     except ImportError as error:
@@ -28,7 +28,7 @@ def arrow(purpose: str) -> Any:
 
 
 def pandas(purpose: str) -> Any:
-    """pandas, and pyarrow with it; `MissingDependencyError`, which names the extra, if one is not installed."""
+    """Import pandas and pyarrow; `MissingDependencyError`, which names the extra, if one is not installed."""
     try:
         import pandas
         import pyarrow  # noqa: F401 - DataFrames are made from Arrow tables
@@ -38,7 +38,7 @@ def pandas(purpose: str) -> Any:
 
 
 def polars(purpose: str) -> Any:
-    """polars, and pyarrow with it; `MissingDependencyError`, which names the extra, if one is not installed."""
+    """Import polars and pyarrow; `MissingDependencyError`, which names the extra, if one is not installed."""
     try:
         import polars
         import pyarrow  # noqa: F401 - DataFrames are made from Arrow tables
@@ -62,13 +62,13 @@ def types() -> dict[str, pa.DataType]:
 
 
 def runs_table(columns: Mapping[str, FrameColumn]) -> pa.Table:
-    """One row per run; a column whose values differ in type is text."""
+    """An Arrow table with one row per run; a column whose values differ in type is text."""
     pa = arrow("to_arrow")
     return pa.table({name: _array(column) for name, column in columns.items()})
 
 
 def runs_frame(columns: Mapping[str, FrameColumn]) -> pd.DataFrame:
-    """One row per run; ints and bools that some runs lack are nullable, columns of mixed types hold objects."""
+    """A DataFrame with one row per run; ints and bools that some runs lack are nullable, mixed types are objects."""
     frames = pandas("to_pandas")
     nullable = {"int": "Int64", "bool": "boolean"}
 
@@ -90,7 +90,7 @@ def as_polars(table: pa.Table, purpose: str) -> pl.DataFrame:
 
 
 def history_table(history: History) -> pa.Table:
-    """Columns run_id, metric (dictionaries), step, time, value."""
+    """An Arrow table of points with the columns run_id, metric (both dictionaries), step, time and value."""
     pa = arrow("history_arrow")
     return pa.table(
         {
@@ -104,7 +104,7 @@ def history_table(history: History) -> pa.Table:
 
 
 def history_frame(history: History) -> pd.DataFrame:
-    """As `history_table`, as a pandas DataFrame."""
+    """The table of `history_table` as a pandas DataFrame."""
     pandas("history")
     frame: pd.DataFrame = history_table(history).to_pandas()
     return frame

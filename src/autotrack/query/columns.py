@@ -1,4 +1,4 @@
-"""One value per run of many runs, by its name in the filter language, with one question to the database."""
+"""One value per run of many runs, by its name in the filter language, read with one query."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from autotrack.store.schema import now
 
 
 def column(runs: Selection, name: str) -> list[Any]:
-    """What `name` is in each run, in their order; None where a run has nothing, or NaN, under that name.
+    """The value of `name` in each run, in their order; None where a run has none, or a metric that is NaN.
 
     `params.lr` is typed, `metrics.val/loss` the last value (or `.first`, `.min`, `.max`, `.count`), `run.duration` in
-    seconds, `run.started` a point in time. `FilterError` for a name that means nothing or may have several values.
+    seconds, `run.started` a point in time. `FilterError` for an unknown name or one with several values per run.
     """
     with runs.store.engine.connect() as connection:
         dialect = connection.dialect.name
@@ -41,7 +41,7 @@ def numbers(runs: Selection, name: str) -> npt.NDArray[np.float64]:
 
 
 def metrics_of(runs: Selection) -> tuple[str, ...]:
-    """The names of all metrics that the runs have, but for those of the machine, by alphabet."""
+    """The names of all metrics of the runs except `system/…`, sorted."""
     keys = schema.metrics.c.key
     with runs.store.engine.connect() as connection:
         mine = one_of(schema.metrics.c.run_pk, runs.pks, connection.dialect.name)
@@ -50,7 +50,7 @@ def metrics_of(runs: Selection) -> tuple[str, ...]:
 
 
 def qualified(name: str, namespace: str) -> str:
-    """The name as it is if it says what it is of, else in `namespace`: `lr` becomes `params.lr`."""
+    """The name itself if it has a namespace, else the name in `namespace`: `lr` becomes `params.lr`."""
     return name if is_namespaced(name) else f"{namespace}.{name}"
 
 
@@ -65,7 +65,7 @@ def as_float(value: Any) -> float:
 
 
 def _question(field: Field) -> tuple[Select[Any], ColumnElement[Any], Callable[[Any], Any]]:
-    """What to select, the column of the run's key in it, and how to read a row."""
+    """The statement that selects a field, its column with the run's key, and a function that reads a row's value."""
     if not isinstance(field, Fact):
         value = field.values(schema.runs)
         pk: ColumnElement[Any] = schema.runs.c.pk

@@ -1,7 +1,7 @@
-"""How the values of a field compare with what people write: numbers, text, typed values, versions, times.
+"""Compiles comparisons of a field with the literals of a filter: numbers, text, typed values, versions, times.
 
-What a run does not have compares as false, and so do values of another type. The clauses made here may be NULL where
-there is no value; who negates or combines them makes that false, so that `not` is the exact opposite.
+A missing value compares as false, and so does a value of another type. The clauses may be NULL where there is no
+value; code that negates or combines them turns NULL into false, so that `not` is the exact opposite.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MOST_SPANS = 200
 
 @dataclass(frozen=True)
 class Context:
-    """What a filter is read in: the database's dialect, the time in microseconds, a way to ask for known values."""
+    """The context of a filter: the database's dialect, the time in microseconds, and a query for known values."""
 
     dialect: str
     now: int
@@ -49,32 +49,32 @@ class Comparable(ABC):
 
     @abstractmethod
     def exists(self) -> Clause:
-        """There is a value, even if it is null."""
+        """The condition that there is a value, even if it is null."""
 
     def present(self) -> Clause:
-        """There is a value, and it is not null."""
+        """The condition that there is a value other than null."""
         return self.exists()
 
     @abstractmethod
     def among(self, literals: Sequence[Literal]) -> Clause:
-        """The value is one of those that were written."""
+        """The condition that the value is one of `literals`."""
 
     @abstractmethod
     def ordered(self, sign: str, literal: Literal) -> Clause:
-        """The value is before or behind the one that was written."""
+        """The condition that the value compares with the literal by `sign`, one of < <= > >=."""
 
     def like(self, word: str, literal: Literal) -> Clause:
-        """The text matches: `like` and `ilike` by `%` and `_`, `contains` by any part, in either case."""
+        """The condition that text matches `like` or, ignoring case, `ilike` (wildcards `%` and `_`) or `contains`."""
         raise literal.error(f"{self.name} is no text: it compares by = != < <= > >= and in")
 
     @abstractmethod
     def order(self, descending: bool) -> list[ColumnElement[Any]]:
-        """The terms that sort by this value, what is missing last."""
+        """The ORDER BY terms for this value, missing values last."""
 
 
 @dataclass(frozen=True)
 class Numbers(Comparable):
-    """A column of numbers; where `nan`, NULL stands for NaN."""
+    """A column of numbers; with `nan`, NULL stands for NaN."""
 
     column: ColumnElement[Any]
     nan: bool = False
@@ -148,7 +148,7 @@ class Times(Comparable):
 
 @dataclass(frozen=True)
 class Texts(Comparable):
-    """A column of text; where `blank`, empty text stands for none."""
+    """A column of text; with `blank`, empty text counts as missing."""
 
     column: ColumnElement[Any]
     context: Context
@@ -177,9 +177,9 @@ class Texts(Comparable):
 
 @dataclass(frozen=True)
 class Versions(Texts):
-    """A column of version numbers: text that orders by its numbers, so that 2.10 is behind 2.9.
+    """A column of version numbers: text that is ordered by its numbers, so that 2.10 is greater than 2.9.
 
-    `select` asks for all values that occur: they are few, and no database orders them.
+    `select` reads all versions that occur, to order them in Python: they are few, and no database orders versions.
     """
 
     select: Select[Any] | None = None
@@ -195,8 +195,8 @@ class Versions(Texts):
 class Scalars(Comparable):
     """Values of any scalar type: `number` for ints, floats and bools, `text` for all.
 
-    What is written without quotes is a number, true, false or null if it reads like one; what is quoted is text,
-    and equals a number or a list that is spelled in this way. Only strings have an order by alphabet.
+    A literal without quotes is a number, true, false or null if it reads like one; a quoted literal is text, and
+    equals a number or list that is spelled the same. Only strings have an alphabetical order.
     """
 
     number: ColumnElement[Any]
@@ -238,19 +238,19 @@ class Scalars(Comparable):
         return [_directed(self.number, descending), _directed(self.text, descending)]
 
     def is_string(self) -> Clause:
-        """The value is a string."""
+        """The condition that the value is a string."""
         return self.number.is_(None)
 
     def is_exactly(self, spelling: str) -> Clause:
-        """The value is the JSON `spelling`, and not a string of these letters."""
+        """The condition that the value is the JSON `spelling`, and not a string of these letters."""
         return true() if spelling in {"NaN", "null"} else self.number.is_not(None)
 
     def is_text(self, texts: Sequence[str]) -> Clause:
-        """The value is one of these strings, or spelled like it."""
+        """The condition that the value is one of these strings, or has the same spelling."""
         return _one_of(self.text, texts)
 
     def _spelling(self, literal: Literal) -> str | None:
-        """The JSON of a value that its number alone does not tell: true, null, NaN, an int beyond 53 bits."""
+        """The JSON of a literal that no double represents: true, false, null, NaN, an int beyond 53 bits; else None."""
         if literal.quoted:
             return None
         if literal.is_null:
@@ -265,7 +265,7 @@ class Scalars(Comparable):
 
 @dataclass(frozen=True)
 class Typed(Scalars):
-    """Values of any JSON type; `json` holds them exactly, so that the string "true" is not true."""
+    """Values of any JSON type; `json` holds them exactly, so that the string "true" differs from true."""
 
     json: ColumnElement[Any]
 
@@ -312,7 +312,7 @@ def _directed(column: ColumnElement[Any], descending: bool) -> ColumnElement[Any
 
 
 def _matches(column: ColumnElement[Any], word: str, pattern: str, dialect: str) -> Clause:
-    """`like` is exact about case, also on SQLite, whose own LIKE is not: there GLOB says the same."""
+    """The condition that a column matches; `like` is case-sensitive, hence GLOB on SQLite, whose LIKE is not."""
     if word == "contains":
         return column.icontains(pattern, autoescape=True)
     if word == "ilike":
@@ -323,7 +323,7 @@ def _matches(column: ColumnElement[Any], word: str, pattern: str, dialect: str) 
 
 
 def _closed(pattern: str) -> str:
-    """The pattern with a backslash at its end, which escapes nothing, doubled."""
+    """The pattern with a trailing backslash, which escapes nothing, doubled."""
     trailing = len(pattern) - len(pattern.rstrip("\\"))
     return pattern + "\\" if trailing % 2 else pattern
 
@@ -333,7 +333,7 @@ _SPECIAL = {"*": "[*]", "?": "[?]", "[": "[[]"}
 
 
 def _glob(pattern: str) -> str:
-    """The pattern of LIKE, with backslash as its escape, in GLOB's words."""
+    """Translate a LIKE pattern, escaped by backslash, into a GLOB pattern."""
 
     def translated(match: re.Match[str]) -> str:
         escaped, plain = match[1], match[0]
@@ -354,5 +354,5 @@ def _version(text: str) -> tuple[Any, ...]:
 
 
 def opposite(clause: Clause, comparable: Comparable) -> Clause:
-    """There is a value, and the clause does not hold for it."""
+    """The condition that there is a value for which the clause does not hold."""
     return and_(comparable.exists(), not_(func.coalesce(clause, false())))

@@ -1,4 +1,4 @@
-"""The latest runs for the completion of a shell, which waits at each Tab: nothing is folded, SQLAlchemy stays out."""
+"""The latest runs for shell completion. To be fast, it folds nothing and does not import SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PATIENCE = 1  # seconds for a connection
 
 
 class Completion(NamedTuple):
-    """A run that a shell may offer."""
+    """A run that a shell offers as a completion."""
 
     id: str
     name: str
@@ -34,7 +34,7 @@ def latest_runs(place: Place, url: str | None, limit: int) -> list[Completion]:
 def _of_file(database: Path, limit: int) -> list[Completion]:
     import sqlite3
 
-    address = f"{database.absolute().as_uri()}?mode=ro"  # which makes no file where there is none
+    address = f"{database.absolute().as_uri()}?mode=ro"  # read-only, so that no file is created
     try:
         with closing(sqlite3.connect(address, uri=True, timeout=_PATIENCE)) as connection:
             return _candidates(connection.execute(f"{_COLUMNS} LIMIT ?", (limit,)))

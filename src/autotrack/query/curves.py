@@ -1,4 +1,4 @@
-"""Metrics as curves: what charts and reports are drawn from."""
+"""Metrics as curves, for charts and reports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BLOCK = 128  # points that are smoothed at a time
 class Curve:
     """One metric of one run, in the order in which it was logged; all arrays have shape (points,).
 
-    `run` is the run's place among the runs that were asked for. `times` are seconds since the run's start.
+    `run` is the index of the run in the selection. `times` are seconds since the run's start.
     """
 
     run: int
@@ -30,7 +30,7 @@ class Curve:
     values: Floats
 
     def along(self, axis: str) -> Floats:
-        """The horizontal coordinates: "step" or "time"."""
+        """The x coordinates for the axis "step" or "time"."""
         return self.times if axis == "time" else self.steps
 
 
@@ -50,14 +50,14 @@ def curves_of(runs: Selection, metrics: Sequence[str]) -> dict[str, list[Curve]]
 
 
 def with_gaps(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """The line to draw: nothing where a value is NaN or infinite, and no stroke back where x goes back (a resume)."""
+    """The line to draw, with a gap where a value is NaN or infinite, and where x decreases (after a resume)."""
     y = np.where(np.isfinite(y), y, np.nan)
     back = np.flatnonzero(np.diff(x) < 0) + 1
     return np.insert(x, back, x[back]), np.insert(y, back, np.nan)
 
 
 def lonely(x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
-    """Which points of a line with gaps have no neighbour, so that only a dot can show them."""
+    """Mask of the points of a line with gaps that have no neighbour, so that only a dot can show them."""
     there = np.isfinite(y)
     before = np.concatenate([[False], there[:-1]])
     after = np.concatenate([there[1:], [False]])
@@ -65,7 +65,7 @@ def lonely(x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
 
 
 def smoothed(values: Floats, weight: float) -> Floats:
-    """Exponential moving average without the bias of its start; NaN and infinities stay and do not count.
+    """Exponential moving average without the bias of its start; NaN and infinities are kept and not averaged.
 
     `weight` in [0, 1) is that of the past. The correction is that of Adam (Kingma and Ba, 2015, section 3).
     """
@@ -95,8 +95,8 @@ def _accumulated(values: Floats, weight: float) -> Floats:
 def mean_and_spread(curves: Sequence[Curve], axis: str, points: int = 400) -> tuple[Floats, Floats, Floats]:
     """Mean and sample standard deviation of several curves over a common axis: x, mean, std.
 
-    Runs that have the same steps are averaged point by point. Others are put on a common grid, each read between
-    its own points by linear interpolation and left out beyond its ends; never across a gap.
+    Runs that have the same steps are averaged point by point. Others are interpolated linearly on a common grid,
+    but not beyond their ends and not across gaps.
     """
     lines = [_ordered(curve.along(axis), curve.values) for curve in curves if len(curve.values)]
     first = lines[0][0]
@@ -113,7 +113,7 @@ def mean_and_spread(curves: Sequence[Curve], axis: str, points: int = 400) -> tu
 
 
 def _ordered(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Ordered by x, the latest value of each; an infinity is a gap like a NaN."""
+    """The points sorted by x, with the latest value of each x; infinities become NaN, which is a gap."""
     order = np.argsort(x, kind="stable")
     x, y = x[order], np.where(np.isfinite(y), y, np.nan)[order]
     latest = np.append(x[1:] != x[:-1], True)
@@ -126,6 +126,6 @@ def _grid(axes: Sequence[Floats], points: int) -> Floats:
 
 
 def _read_at(grid: Floats, x: Floats, y: Floats) -> Floats:
-    """Linear interpolation; NaN beyond the ends, and between points of which one is NaN."""
+    """The values at `grid` by linear interpolation; NaN beyond the ends, and between points of which one is NaN."""
     read = np.interp(grid, x, y, left=np.nan, right=np.nan)
     return np.asarray(read, dtype=np.float64)

@@ -20,15 +20,15 @@ PATCH = "git/changes.patch"
 SECTIONS = ("run", "params", "metrics", "tags", "datasets", "code", "packages", "environment")
 _ATTRIBUTES = ("experiment", "kind", "status", "duration", "user", "host")
 _CODE_OF_PROCESS = ("script", "script_digest")
-_ELSEWHERE = ("pid", "command", *_CODE_OF_PROCESS)  # of a process: what is code, says nothing, or is in argv as well
-_DIGEST_OF_STATE = ".state"  # of a random generator, which is never the same
+_ELSEWHERE = ("pid", "command", *_CODE_OF_PROCESS)  # left out of `process`: arbitrary, also in argv, or in `code`
+_DIGEST_OF_STATE = ".state"  # the ending of digests of random generators, which always differ
 _LONGEST_VALUE = 44
-_LONGEST_PATCH = 5_000  # lines; the comparison takes their square in the worst case
+_LONGEST_PATCH = 5_000  # lines; the comparison is quadratic in the worst case
 _PATCH_LINES_SHOWN = 80
 
 
 class _Absent:
-    """Stands where a run has nothing under a name."""
+    """The type of `ABSENT`, which stands for the value that a run does not have."""
 
     def __repr__(self) -> str:
         return "ABSENT"
@@ -61,7 +61,7 @@ class Comparison:
         raise AttributeError(f"a comparison has no {section!r}; there are: {', '.join(SECTIONS)}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data: `runs`, and per section and name the values by run id, where the run has one."""
+        """The comparison as plain data: `runs`, and per section and name the values by run id, without absent ones."""
         ids = [record.id for record in self.runs]
         sections = {
             section: {name: _present(ids, values) for name, values in rows.items()}
@@ -91,7 +91,7 @@ class Diff(Comparison):
         return bool(self.patch) or super().__bool__()
 
     def to_dict(self) -> dict[str, Any]:
-        """As `Comparison.to_dict`, with the `patch`."""
+        """The result of `Comparison.to_dict`, with the `patch`."""
         return {**super().to_dict(), "patch": self.patch}
 
     def __str__(self) -> str:
@@ -106,24 +106,24 @@ class Diff(Comparison):
 
 
 def diff(a: Record, b: Record, *, all: bool = False) -> Diff:  # noqa: A002 - the word people use
-    """What differs between two runs; with `all`, what is the same as well."""
+    """Compare two runs: the facts that differ, with `all` also those that are equal."""
     return Diff((a, b), _sections((a, b), everything=all), _patch_diff(a, b))
 
 
 def compare(records: Sequence[Record], *, all: bool = False) -> Comparison:  # noqa: A002 - the word people use
-    """Any number of runs side by side: what is not the same in all of them or, with `all`, everything."""
+    """Compare one or more runs: the facts that are not equal in all of them or, with `all`, all facts."""
     if not records:
         raise InvalidValueError("there are no runs to compare")
     return Comparison(tuple(records), _sections(records, everything=all))
 
 
 def differs(values: Values) -> bool:
-    """Whether the runs disagree. 1 and 1.0 are the same, as are two NaN."""
+    """Whether the values of the runs differ; 1 equals 1.0, and NaN equals NaN."""
     return len({_identity(value) for value in values}) > 1
 
 
 def facts_of(record: Record) -> dict[str, dict[str, Any]]:
-    """Everything that is compared of a run, by section and name."""
+    """The facts of a run that are compared, by section and name."""
     process: Mapping[str, Any] = record.environment.get("process", {})
     rest = {name: data for name, data in record.environment.items() if name not in ("git", "packages", "process")}
     plain_process = {key: value for key, value in process.items() if key not in _ELSEWHERE}
@@ -144,7 +144,7 @@ def facts_of(record: Record) -> dict[str, dict[str, Any]]:
 
 
 def patch_of(record: Record) -> str:
-    """The uncommitted changes that the run was made with; empty if there were none or they were not kept."""
+    """The patch of the run's uncommitted changes; empty if there is none, the error in brackets if it is unreadable."""
     for artifact in record.artifacts:
         if artifact.name == PATCH:
             try:
@@ -217,7 +217,7 @@ def _cut(value: Any) -> str:
 
 
 def _text_lines(heads: Sequence[str], sections: Mapping[str, Mapping[str, Values]]) -> Iterator[str]:
-    """A column per run, as wide as its longest value."""
+    """Yield the lines of a comparison as text, with one column per run."""
     rows = [[name, *map(_cut, values)] for section in sections.values() for name, values in section.items()]
     widths = [max(len(row[column]) for row in [["", *heads], *rows]) for column in range(len(heads) + 1)]
 
@@ -232,7 +232,7 @@ def _text_lines(heads: Sequence[str], sections: Mapping[str, Mapping[str, Values
 
 
 def change(values: Values) -> str:
-    """How far the second of two numbers is from the first, in percent."""
+    """The change from the first to the second of two numbers, as text in percent; empty for other values."""
     if len(values) != 2 or not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return ""
     first, second = values

@@ -1,4 +1,4 @@
-"""Fewer points for a curve on a screen, without losing an extreme or hiding a gap."""
+"""Downsampling of curves for the screen, which keeps extremes and gaps."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 
 def thin_out(values: npt.NDArray[Any], limit: int) -> npt.NDArray[np.int64]:
-    """Indices, ascending, of at most `limit` points that show what all `values`, shape (n,), would show.
+    """Indices, ascending, of at most `limit` points (5 or more) that look like all `values`, shape (n,).
 
-    Up to `limit` points are all kept. Beyond it the curve is cut into equal buckets; of each its lowest and its
-    highest value stay, and a NaN or infinity where there is one. The first and the last point always stay.
+    Up to `limit` points are all kept. Beyond it the curve is cut into equal buckets, and the lowest and highest value
+    of each are kept, and its first NaN or infinity, if any. The first and the last point are always kept.
     """
     count = len(values)
     if count <= limit:

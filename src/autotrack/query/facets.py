@@ -1,4 +1,4 @@
-"""What a record is made of, beside its params: metrics in short, data sets, remarks, …"""
+"""The parts of a record besides its params: summaries of metrics, data sets, notes, …"""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def point_in_time(micros: int) -> datetime:
 
 
 def moment(micros: int | None) -> datetime | None:
-    """As `point_in_time`, of what may be unknown."""
+    """The point in time in UTC; None for None."""
     return None if micros is None else point_in_time(micros)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A metric in short. `float(summary)` is its last value; NaN is kept, and counted in `nans`.
+    """The summary of a metric. `float(summary)` is its last value; NaN is kept, and counted in `nans`.
 
     `min` and `max` skip NaN; they are NaN if there was nothing else. Steps are None where there is no such point.
     """
@@ -65,7 +65,7 @@ class Summary:
 
 
 class ReportLine(str):
-    """A line of the capture report: text, with the parts it is made of."""
+    """A line of the capture report: text, with its parts as attributes."""
 
     what: str
     message: str
@@ -84,7 +84,7 @@ class ReportLine(str):
 
 
 class Section(dict[str, Any]):
-    """A section of the environment: a dict, which knows what was `masked` and why it may be `unavailable`."""
+    """A section of the environment: a dict, with the names that were `masked` and the reason if it is `unavailable`."""
 
     def __init__(self, data: Mapping[str, Any], masked: Iterable[str] = (), unavailable: str | None = None) -> None:
         super().__init__(data)
@@ -99,7 +99,7 @@ class Section(dict[str, Any]):
 
 @dataclass(frozen=True)
 class Note:
-    """A remark in somebody's words."""
+    """A remark on a run, with its author and time."""
 
     text: str
     user: str
@@ -196,7 +196,7 @@ _Named = TypeVar("_Named", bound=_HasName)
 
 
 class Named(list[_Named]):
-    """A list that also finds its items by name: of several of one name, the last."""
+    """A list that is also indexed by its items' names: of several items with one name, the last."""
 
     @overload
     def __getitem__(self, key: str) -> _Named: ...
@@ -214,7 +214,7 @@ class Named(list[_Named]):
 
 
 def missing(name: str, known: Iterable[str]) -> NotFoundError:
-    """An error that says what there is instead."""
+    """A `NotFoundError` that lists names similar to `name` or, without such, the first ten of `known`."""
     known = list(dict.fromkeys(known))
     close = get_close_matches(name, known, n=3) or known[:10]
     hint = f"; there is {', '.join(close)}" if close else "; there is none"

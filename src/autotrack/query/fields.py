@@ -1,4 +1,4 @@
-"""What the names in a filter mean: `params.lr`, `metrics.val/loss.min`, `run.status`, `packages.torch`, …"""
+"""The fields that a filter can name: `params.lr`, `metrics.val/loss.min`, `run.status`, `packages.torch`, …"""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ class Field(ABC):
 
     @abstractmethod
     def matches(self, test: Callable[[Comparable], Clause]) -> Clause:
-        """The runs of which a value passes the test; never NULL."""
+        """The condition on `runs` that a value of the field passes the test; not NULL."""
 
     @abstractmethod
     def sorting(self) -> tuple[Comparable, FromClause | None, Clause | None]:
-        """The values to sort by, with the rows to join to a run and on what, where they are elsewhere."""
+        """The values to sort by and, if they are not in `runs`, the rows to join and the condition to join them on."""
 
 
 @dataclass(frozen=True)
 class Attribute(Field):
-    """Something that stands in the run's own row; `optional` if it may be NULL there."""
+    """A value in the run's own row, or computed from it; `optional` if it may be NULL."""
 
     optional: bool
 
@@ -66,9 +66,9 @@ class Attribute(Field):
 
 @dataclass(frozen=True)
 class Fact(Field):
-    """Something in rows of its own: those of `table` whose `key` column, if there is one, has one of `keys`.
+    """Values in rows of `table`: those whose column `key` is one of `keys` or, without `keys`, all rows of a run.
 
-    Of the keys of a metric the first that a run has counts.
+    The keys of a metric are its name and an alias, which counts only in runs without the name.
     """
 
     table: Table
@@ -85,7 +85,7 @@ class Fact(Field):
         return self.values(rows), rows, and_(rows.c.run_pk == schema.runs.c.pk, *self.found_in(rows))
 
     def found_in(self, rows: FromClause) -> list[Clause]:
-        """The condition on the keys of `rows`, if it has any."""
+        """The condition that `rows` have one of the keys, as a list; empty without keys."""
         if not self.keys:
             return []
         if len(self.keys) == 1 or self.table is not schema.metrics:
@@ -98,14 +98,14 @@ class Fact(Field):
 
 @dataclass(frozen=True)
 class Name:
-    """A field's name as it stands in `source` at `position`, quotes and all."""
+    """A field's name, including quotes, as written in `source` at `position`."""
 
     text: str
     source: str
     position: int
 
     def error(self, problem: str, at: int = 0) -> FilterError:
-        """An error that points into this name."""
+        """A `FilterError` whose position is `at` characters into this name."""
         return FilterError(problem, self.source, self.position + at)
 
     def split(self) -> tuple[str, list[tuple[str, bool]]]:
@@ -128,7 +128,7 @@ _PIECES = re.compile(r'"(?:[^"]|"")*"|`(?:[^`]|``)*`|[^"`]+')
 
 
 def find_field(name: Name, context: Context) -> Field:
-    """The field that a name means; `FilterError` with what may have been meant."""
+    """The field that a name stands for; `FilterError` with a suggestion if there is none."""
     namespace, pieces = name.split()
     whole = "".join(piece for piece, _ in pieces)
     if not namespace:
@@ -207,7 +207,7 @@ def _env(name: Name, key: str, pieces: list[tuple[str, bool]], context: Context)
 
 
 def _part(table: Table, **attributes: Callable[..., Comparable]) -> Callable[..., Field]:
-    """The fields of a namespace whose attributes are columns of a table with any number of rows per run."""
+    """A function that creates the fields of a namespace whose attributes are columns of a table with rows of runs."""
 
     def field(name: Name, attribute: str, pieces: list[tuple[str, bool]], context: Context) -> Field:
         make = attributes.get(attribute)
@@ -316,6 +316,6 @@ def _unknown(what: str, attribute: str, known: Any) -> str:
 
 
 def is_namespaced(word: str) -> bool:
-    """Whether a word reads as the name of a field."""
+    """Whether a word is a namespace of fields, a dot and more."""
     namespace, dot, rest = word.partition(".")
     return bool(dot and rest) and namespace in _NAMESPACES

@@ -1,4 +1,4 @@
-"""Files that runs have kept, as readers find them: artifacts, media, the files of models."""
+"""The files of a record: artifacts, media, the files of models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class File:
-    """Bytes that were kept with the run, known by their SHA-256."""
+    """A file that was stored with the run, identified by its SHA-256."""
 
     digest: str
     size: int
@@ -33,7 +33,7 @@ class File:
     _blobs: Callable[[], Blobs] | None = field(default=None, kw_only=True, repr=False, compare=False)
 
     def read(self) -> bytes:
-        """The bytes; `NotFoundError` if they were not kept, `IntegrityError` if they are no longer what they were."""
+        """The bytes; `NotFoundError` if they are not stored, `IntegrityError` if their SHA-256 does not match."""
         return self._open().read(self.digest)
 
     def text(self) -> str:
@@ -41,11 +41,11 @@ class File:
         return self.read().decode()
 
     def path(self) -> Path:
-        """A file with the bytes, not to be changed; `NotFoundError` if they were not kept."""
+        """A local file with the bytes, not to be changed; `NotFoundError` if they are not stored."""
         return self._open().path(self.digest)
 
     def download(self, to: str | Path) -> Path:
-        """Copy the bytes to a file, or under their own name into a folder; returns where they are. Raises as `read`."""
+        """Copy the bytes to a file, or into a folder under the file's name; returns the path. Raises as `read`."""
         target = Path(to)
         if target.is_dir() or str(to).endswith("/"):
             target = target / self._file_name()
@@ -88,7 +88,7 @@ class Artifact(File):
 
 @dataclass(frozen=True)
 class Media(File):
-    """Something to look at, logged under `key` at a step."""
+    """An image, sound, … that was logged under `key` at a step."""
 
     key: str
     kind: str
@@ -118,7 +118,7 @@ class Model:
 
 
 def artifacts_of(rows: Iterable[Row[Any]], blobs: Callable[[], Blobs]) -> list[Artifact]:
-    """All files in the rows of `artifacts`, which come in order; versions are counted."""
+    """The artifacts in rows of `artifacts`, ordered from the oldest; numbers the versions of each name."""
     versions: Counter[str] = Counter()
     found = []
     for row in rows:
@@ -132,7 +132,7 @@ def artifacts_of(rows: Iterable[Row[Any]], blobs: Callable[[], Blobs]) -> list[A
 
 
 def media_of(row: Row[Any], blobs: Callable[[], Blobs]) -> Media:
-    """What a row of `media` names."""
+    """The media file in a row of `media`."""
     return Media(
         row.digest, row.size, row.media_type, row.step, point_in_time(row.time), json.loads(row.meta), row.key,
         row.kind, training=row.training, _blobs=blobs,

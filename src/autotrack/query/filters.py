@@ -1,10 +1,10 @@
-"""The filter language: from what people type to SQL. Nothing is filtered in Python, every value is a bound parameter.
+"""The filter language, compiled to SQL. Nothing is filtered in Python, and every value is a bound parameter.
 
     params.lr > 0.01 and metrics.val/accuracy.max >= 0.9
     run.status in ('failed', 'crashed') and not tags.team = 'vision'
     packages.torch >= 2.1 or params."my key" is not null
 
-Documented for people in docs/filters.md; the grammar is in filter.lark.
+Documented for users in docs/filters.md; the grammar is in filter.lark.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from autotrack.query.comparisons import Clause, Context, opposite
 from autotrack.query.fields import Field, Name, find_field, is_namespaced
 from autotrack.query.literals import UNUSABLE, Literal
 
-_MOST_PARTS = 400  # SQLite's depth of an expression is 1000, and its number of parameters 32,766
+_MOST_PARTS = 400  # SQLite's limits are an expression depth of 1,000 and 32,766 parameters
 _MOST_VALUES = 10_000
-_DEEPEST = 32  # of the tree; SQLite's parser has room for 100 open ends
+_DEEPEST = 32  # levels of the syntax tree; the stack of SQLite's parser has 100 entries
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A filter as SQL over `runs`, and the names of the fields it speaks of."""
+    """A filter as a condition on `runs`, and the names of its fields."""
 
     clause: Clause
     names: frozenset[str]
@@ -38,14 +38,14 @@ class Condition:
 
 @dataclass(frozen=True)
 class Order:
-    """What to sort by, what is missing last, and the rows to join to the runs for it."""
+    """ORDER BY terms, missing values last, and the rows to join to `runs` for them, with their conditions."""
 
     terms: list[ColumnElement[Any]]
     joins: list[tuple[FromClause, Clause]]
 
 
 def compile_filter(text: str, context: Context) -> Condition | None:
-    """The condition that `text` spells, None if it is empty; `FilterError` if it makes no sense."""
+    """Compile the filter `text`; None if it is empty, `FilterError` if it is invalid."""
     if not text.strip():
         return None
     tree = _parsed(text, "filter")
@@ -55,7 +55,7 @@ def compile_filter(text: str, context: Context) -> Condition | None:
 
 
 def compile_order(order: str | Sequence[str], context: Context) -> Order:
-    """The order that `order` spells: fields by comma, a minus in front for the greatest first."""
+    """Compile an order: fields separated by commas, with a leading minus or `desc` for descending order."""
     text = order if isinstance(order, str) else ", ".join(order)
     if not text.strip():
         return Order([], [])
@@ -117,7 +117,7 @@ def _depth(tree: Tree[Token]) -> int:
 
 
 class _Reader(Transformer[Token, Any]):
-    """Builds the condition, from the leaves up."""
+    """Builds the condition from the syntax tree, leaves first."""
 
     def __init__(self, text: str, context: Context) -> None:
         super().__init__()
@@ -176,14 +176,14 @@ class _Reader(Transformer[Token, Any]):
 
 
 def _unless(parts: list[Any], field: Field, test: Any) -> Clause:
-    """The runs that pass the test, or with a `not` among the parts those with a value that does not."""
+    """The condition that a value passes the test or, with a `not` among the parts, that a value does not."""
     if any(isinstance(part, Token) and part.type == "NOT" for part in parts):
         return field.matches(lambda values: opposite(test(values), values))
     return field.matches(test)
 
 
 class _OrderReader(Transformer[Token, Any]):
-    """Reads an order into names and directions."""
+    """Reads the names and directions of an order from the syntax tree."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -219,7 +219,7 @@ _MEANT = {"&": "and", "&&": "and", "|": "or", "||": "or", "!": "not", "~": "not"
 
 
 def _explained(error: UnexpectedInput, text: str) -> FilterError:
-    """The parser's complaint in words, at its place."""
+    """A `FilterError` with a readable message for a parser error, at its position."""
     if isinstance(error, UnexpectedToken):
         position = len(text) if error.token.type == "$END" else error.token.start_pos or 0
         expected = error.accepts or error.expected

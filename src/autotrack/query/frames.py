@@ -1,4 +1,4 @@
-"""Runs as columns of values, one row each: what tables and DataFrames are made of."""
+"""Columns of values with one row per run, for tables and DataFrames."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _RANK = {"set": 0, "default": 1, "config": 2}
 
 @dataclass(frozen=True)
 class FrameColumn:
-    """A column's values, None where a run has none; times in microseconds since the epoch.
+    """The values of a column, None where a run has none; times in microseconds since the epoch.
 
     `kind` is None where the values differ in type.
     """
@@ -42,7 +42,7 @@ class FrameColumn:
     kind: Kind | None
 
     def texts(self) -> list[str | None]:
-        """The values as texts: what is none already as JSON."""
+        """The values as text: strings as they are, others as JSON, None as None."""
         return [None if value is None else _as_text(value) for value in self.values]
 
 
@@ -53,7 +53,7 @@ def ids_of(runs: Selection) -> list[str]:
 
 
 def columns_of(runs: Selection, aggregates: Sequence[str] = ("last",)) -> dict[str, FrameColumn]:
-    """All columns by name: of the run, params (those that were set and that differ first), metrics, tags."""
+    """All columns by name: attributes of the run, params (set ones first, then differing ones), metrics, tags."""
     place = {pk: index for index, pk in enumerate(runs.pks)}
     return {
         **_run_columns(runs),

@@ -1,4 +1,4 @@
-"""Runs in groups, and each metric's mean, spread and range within every group."""
+"""Groups of runs, with each metric's mean, spread and range within every group."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class GroupSummary:
         values = values[~np.isnan(values)]
         if not len(values):
             return cls(np.nan, np.nan, np.nan, np.nan, 0)
-        with np.errstate(invalid="ignore"):  # infinities have no spread
+        with np.errstate(invalid="ignore"):  # the standard deviation of infinities is NaN
             std = float(values.std(ddof=1)) if len(values) > 1 else np.nan
             return cls(float(values.mean()), std, float(values.min()), float(values.max()), len(values))
 
@@ -55,7 +55,7 @@ class GroupSummary:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that are alike: their values of the keys, how many they are, and a summary per metric."""
+    """A group of runs: their common values of the keys, their number, and a summary per metric."""
 
     label: Label
     runs: int
@@ -66,7 +66,7 @@ class Group:
 
 
 class Groups(Sequence[Group]):
-    """The groups of `keys`, ordered by their values: numbers, then texts, then what has no value."""
+    """The groups of `keys`, ordered by their values: bools, numbers, texts, then missing values."""
 
     def __init__(self, keys: Sequence[str], metrics: Sequence[str], groups: Iterable[Group]) -> None:
         self.keys = tuple(keys)
@@ -123,7 +123,7 @@ class Groups(Sequence[Group]):
         return _upcalls.groups_html(self)
 
     def cells(self) -> list[list[str]]:
-        """The titles of the columns, then a row of texts for each of the first groups."""
+        """The titles of the columns, then a row of text cells for each of the first groups."""
         head = [*self.keys, "runs", *self.metrics]
         body = [
             [*map(shown, group.label), str(group.runs), *(str(group[metric]) for metric in self.metrics)]
@@ -132,7 +132,7 @@ class Groups(Sequence[Group]):
         return [head, *body]
 
     def remarks(self) -> list[str]:
-        """What `cells` leave out."""
+        """A line that counts the groups left out by `cells`; empty if there are none."""
         rest = len(self) - _ROWS_SHOWN
         return [f"… and {rest} more groups"] if rest > 0 else []
 
@@ -146,7 +146,7 @@ def split(labels: Sequence[Label]) -> list[tuple[Label, list[int]]]:
 
 
 def shown(value: Any) -> str:
-    """A label's value in a table or legend."""
+    """A value of a label as text for a table or legend."""
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -157,7 +157,7 @@ def shown(value: Any) -> str:
 
 
 def digits(value: int) -> str:
-    """The decimal digits of an int, or hexadecimal ones where it is longer than Python writes at once."""
+    """The decimal digits of an int, or hexadecimal ones if it exceeds Python's limit for decimal conversion."""
     try:
         return str(value)
     except ValueError:
@@ -165,7 +165,7 @@ def digits(value: int) -> str:
 
 
 def identity(value: Any) -> tuple[int, float, str]:
-    """Equal for values that belong together, and ordered as people expect."""
+    """A sort key, equal for values of one group (1 and 1.0): bools, numbers by size, texts, then missing values."""
     if value is None or value != value:  # noqa: PLR0124 - NaN
         return (3, 0.0, str(value))
     if isinstance(value, bool):
@@ -177,7 +177,7 @@ def identity(value: Any) -> tuple[int, float, str]:
 
 
 def _arrow_column(values: list[Any]) -> pa.Array:
-    """Typed where the values are of one kind; else their texts."""
+    """An Arrow array of the values: typed if they are of one kind, else as text."""
     pa = arrow("to_arrow")
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int, float} and len(kinds) > 1:

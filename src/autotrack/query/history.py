@@ -32,20 +32,20 @@ class Points:
     steps: Ints
     times: Ints
     values: npt.NDArray[Any]
-    typed: bool = True  # False where nobody knows whether the value was an int
+    typed: bool = True  # False if the type is lost, as in a summary
 
     @property
     def is_whole(self) -> bool:
-        """Whether the values are ints, or may be."""
+        """Whether the values are ints, or a single value of lost type that may have been one."""
         return self.values.dtype.kind == "i" or (not self.typed and float(self.values[0]).is_integer())
 
 
 @dataclass(frozen=True)
 class History:
-    """Points in columns of one length: run after run, in each metric after metric, in each as they were logged.
+    """Points in columns of one length, ordered by run, then by metric, then as they were logged.
 
-    `run` and `metric` (int32) are places in `ids` and `names`; `step` is int64, `time` int64 in microseconds since the
-    epoch, `value` int64 if nothing but ints was logged, else float64.
+    `run` and `metric` (int32) are indices into `ids` and `names`; `step` is int64, `time` int64 in microseconds since
+    the epoch, `value` int64 if nothing but ints was logged, else float64.
     """
 
     ids: list[str]
@@ -60,7 +60,7 @@ class History:
         return len(self.step)
 
     def series(self) -> Iterator[tuple[int, int, slice]]:
-        """Each metric of each run that has points: the places of run and metric, and where the points are."""
+        """Yield, for each metric of each run with points, the indices of run and metric and the slice of the points."""
         changes = np.flatnonzero((np.diff(self.run) != 0) | (np.diff(self.metric) != 0)) + 1
         for begin, end in pairwise([0, *changes.tolist(), len(self)]):
             if begin < end:
@@ -68,7 +68,7 @@ class History:
 
 
 def read_history(runs: Selection, wanted: str | Iterable[str] | None = None) -> History:
-    """The points of the metrics `wanted`, by default of all; `NotFoundError` for one that none of the runs has."""
+    """Read the points of the metrics `wanted`, by default of all; `NotFoundError` for one that no run has."""
     names = None if wanted is None else [wanted] if isinstance(wanted, str) else list(dict.fromkeys(wanted))
     spelled = None if names is None else _spelled(names)
     with runs.store.engine.connect() as connection:
@@ -85,12 +85,12 @@ def read_history(runs: Selection, wanted: str | Iterable[str] | None = None) -> 
 
 
 def _spelled(names: Sequence[str]) -> dict[str, str]:
-    """The keys to look for, each with the name that was asked for; a key that is such a name stands for itself."""
+    """Map the keys to read to the requested names; a key that is itself requested maps to itself."""
     return {key: name for name in names for key in aliases(name)} | {name: name for name in names}
 
 
 def _stored(connection: Connection, pks: Sequence[int], keys: Mapping[str, str] | None) -> dict[Series, list[Points]]:
-    """What the chunks hold, by run and metric, chunks in order of time."""
+    """Read the points in chunks, by run and metric, ordered by the chunks' first time."""
     values, axes = metric_values.c, metric_axes.c
     dialect = connection.dialect.name
     statement = select(values.run_pk, values.key, values.axis_pk, values.data).where(
@@ -116,7 +116,7 @@ def _stored(connection: Connection, pks: Sequence[int], keys: Mapping[str, str] 
 def _add_single_points(
     connection: Connection, pks: Sequence[int], keys: Mapping[str, str] | None, pieces: dict[Series, list[Points]]
 ) -> None:
-    """Add the metrics of one point, whose summary is all there is."""
+    """Add the metrics with a single point, which is stored in the summary only."""
     columns = metrics.c
     statement = select(columns.run_pk, columns.key, columns.first, columns.first_step, columns.first_time).where(
         one_of(columns.run_pk, pks, connection.dialect.name), columns.count == 1
@@ -145,7 +145,7 @@ def _check_known(connection: Connection, pks: Sequence[int], names: Sequence[str
 def _in_columns(
     pieces: Mapping[Series, list[Points]], runs: Selection, names: list[str], spelled: Mapping[str, str]
 ) -> History:
-    """The series one below the other, by run and then by metric."""
+    """Concatenate the series, ordered by run and then by metric."""
     place = {name: index for index, name in enumerate(names)}
     row_of = {pk: index for index, pk in enumerate(runs.pks)}
     series = sorted(((row_of[pk], place[spelled[key]]), _in_time(parts)) for (pk, key), parts in pieces.items())
@@ -164,7 +164,7 @@ def _in_columns(
 
 
 def _in_time(parts: Sequence[Points]) -> Points:
-    """The points of several chunks as one; those that overlap in time are put in its order."""
+    """Concatenate the points of several chunks; chunks that overlap are sorted by time."""
     if len(parts) == 1:
         return parts[0]
     joined = Points(
@@ -179,7 +179,7 @@ def _in_time(parts: Sequence[Points]) -> Points:
 
 
 def _values(points: Sequence[Points]) -> npt.NDArray[Any]:
-    """All values, as int64 if nothing but ints was logged."""
+    """All values in one array: int64 if nothing but ints was logged, else float64."""
     ints = any(part.values.dtype.kind == "i" for part in points) and all(part.is_whole for part in points)
     kind: Any = np.int64 if ints else np.float64
     return _joined([part.values.astype(kind, copy=False) for part in points], kind)

@@ -1,4 +1,4 @@
-"""The values that people write in a filter: text, numbers, true and false, points in time, durations."""
+"""The literals of a filter: text, numbers, true and false, points in time, durations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import isnan
 
 from autotrack.exceptions import FilterError
 
-UNUSABLE = re.compile("[\0\ud800-\udfff]")  # what one database or the other cannot hold as text
+UNUSABLE = re.compile("[\0\ud800-\udfff]")  # characters that SQLite or PostgreSQL cannot store as text
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.IGNORECASE)
 _DURATION = re.compile(rf"(?:{_AMOUNT.pattern})+", re.IGNORECASE)
@@ -23,7 +23,7 @@ _NAMED_DAYS = {"today": 0, "yesterday": 1}
 
 @dataclass(frozen=True)
 class Literal:
-    """A value as it stands in `source` at `position`; `text` is without its quotes."""
+    """A value as written in `source` at `position`; `text` is without its quotes."""
 
     text: str
     quoted: bool
@@ -31,12 +31,12 @@ class Literal:
     position: int
 
     def error(self, problem: str) -> FilterError:
-        """An error that points at this value."""
+        """A `FilterError` at the position of this value."""
         return FilterError(problem, self.source, self.position)
 
     @property
     def shown(self) -> str:
-        """The value as it was written, near enough."""
+        """The value for messages, in single quotes if it was quoted."""
         return f"'{self.text}'" if self.quoted else self.text
 
     @property
@@ -45,11 +45,11 @@ class Literal:
         return not self.quoted and self.text.lower() in {"null", "none"}
 
     def boolean(self) -> bool | None:
-        """True or false, if it is one of the bare words."""
+        """True or False for the bare words true and false; None for others."""
         return None if self.quoted else {"true": True, "false": False}.get(self.text.lower())
 
     def number(self) -> int | float | None:
-        """The number that the text spells, exact where it is an int."""
+        """The text as a number, exact for an int; None if it is not one."""
         for read in (int, float):
             try:
                 return read(self.text)
@@ -58,7 +58,7 @@ class Literal:
         return None
 
     def seconds(self) -> float | None:
-        """A duration in seconds: a number, or amounts with units such as `5m` and `1h30m`."""
+        """The text as seconds: a number, or amounts with units such as `5m` and `1h30m`; None if it is no duration."""
         number = self.number()
         if number is not None:
             return _as_float(number)
@@ -67,10 +67,10 @@ class Literal:
         return sum(float(amount) * _UNITS[unit.lower()] for amount, unit in _AMOUNT.findall(self.text))
 
     def span(self, now: int) -> tuple[int, int] | None:
-        """A stretch of time in microseconds since the epoch, from the first to behind the last.
+        """The interval [start, end) of a time, in microseconds since the epoch; None if the text is no time.
 
-        A date is its whole day, a time its minute or second; without a zone it is the local one. `-7d` is the
-        moment that long before `now`, a plain number is in seconds since the epoch.
+        A date is its whole day, a time its minute or second; without a zone it is local time. `-7d` is seven days
+        before `now`, a plain number is seconds since the epoch. `FilterError` for an impossible date.
         """
         lower = self.text.lower()
         if lower in _NAMED_DAYS:
@@ -115,7 +115,7 @@ def _local(micros: int) -> datetime:
 
 
 def _micros(moment: datetime) -> int:
-    """Microseconds since the epoch; a moment without a zone is in the local one."""
+    """Microseconds since the epoch; a moment without a zone is local time."""
     return round(moment.timestamp() * 1_000_000)
 
 
@@ -127,7 +127,7 @@ def _as_float(number: int | float) -> float:
 
 
 def _instant(seconds: float) -> tuple[int, int] | None:
-    """One microsecond, within what a BIGINT holds."""
+    """The interval of one microsecond, clipped to what a BIGINT holds; None for NaN."""
     if isnan(seconds):
         return None
     micros = round(min(max(seconds, -9e12), 9e12) * 1_000_000)

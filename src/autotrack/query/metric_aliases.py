@@ -1,7 +1,7 @@
-"""The names that frameworks give to metrics, as aliases of those under which they are recorded.
+"""The names that frameworks give to metrics, as aliases of the names under which these are recorded.
 
 A metric that a framework names is recorded with its role first: Keras' `val_loss` and transformers' `eval_loss` are
-`val/loss`. Who asks for the native name means that one, in each run that has no metric of exactly the name asked for.
+`val/loss`. A query for the native name finds that metric in each run that has no metric of exactly the native name.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _Value = TypeVar("_Value")
 
 
 def drop_aliases(found: MutableMapping[tuple[int, str], _Value], names: Mapping[str, str]) -> None:
-    """Of what was found by run and key, drop what `names` (key to name asked for) only takes for want of the name."""
+    """Remove, from runs that have a requested name itself, what was found by its alias; `names` maps keys to names."""
     for run, key in [place for place in found if names[place[1]] != place[1]]:
         if (run, names[key]) in found:
             del found[run, key]
 
 
 class ByMetric(dict[str, _Value]):
-    """Something per metric: found by the name it is stored under, and by its native name."""
+    """Values by metric, found by the stored name of the metric and by its native name."""
 
     def _key(self, name: object) -> object:
         if isinstance(name, str):

@@ -1,4 +1,4 @@
-"""Rows of some runs, read table by table when somebody first asks, for all of these runs at once."""
+"""The rows of a page of runs, read table by table on first access, for all runs of the page at once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ORDERS: dict[str, tuple[str, ...]] = {
 
 
 class Page:
-    """Some runs of a store, by their `pk`; each table is asked once, whatever the number of runs."""
+    """Some runs of a store, by their `pk`; each table is queried once for all of them."""
 
     def __init__(self, store: Store, pks: Sequence[int]) -> None:
         self.store = store
@@ -45,14 +45,14 @@ class Page:
         return self._runs
 
     def rows(self, table: Table) -> Mapping[int, list[Row[Any]]]:
-        """The rows that hang on each run, in the order of their keys or of their coming."""
+        """The rows of `table` for each run, in the order that `_ORDERS` gives, else by primary key."""
         found = self._rows.get(table.name)
         if found is None:
             found = self._rows[table.name] = self._read(table)
         return found
 
     def among(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
-        """The column is the `pk` of one of these runs."""
+        """The condition that `column` is the `pk` of one of these runs."""
         return one_of(column, self.pks, self.store.engine.dialect.name)
 
     def _read(self, table: Table) -> Mapping[int, list[Row[Any]]]:

@@ -15,11 +15,11 @@ _RANK = {"set": 0, "default": 1, "config": 2}
 class Params(Mapping[str, Any]):
     """Values by flat dotted key (`optimizer.name`), those that the user set first, then defaults, then `config.…`.
 
-    Each knows its origin; `nested` gives the tree that the dots spell.
+    `origin` returns where a value comes from, `nested` the tree that the dots describe.
     """
 
     def __init__(self, items: Iterable[tuple[str, str, str]]) -> None:
-        """Take triples of key, JSON and origin."""
+        """Sort `items`, triples of key, JSON and origin, by origin and key."""
         ordered = sorted(items, key=lambda item: (_RANK.get(item[2], 3), item[0]))
         self._json = {key: text for key, text, _ in ordered}
         self._origins = {key: origin for key, _, origin in ordered}
@@ -48,15 +48,15 @@ class Params(Mapping[str, Any]):
         return f"Params({dict(self)!r})"
 
     def origin(self, key: str) -> str:
-        """Who chose the value: "set" by the user, a "default" of the framework, "config" for part of a whole one."""
+        """The origin of the value: "set" by the user, "default" of the framework, or "config" for part of a config."""
         return self._origins[key]
 
     def of_origin(self, origin: str) -> dict[str, Any]:
-        """The values of one origin."""
+        """The params with one origin."""
         return {key: self[key] for key, found in self._origins.items() if found == origin}
 
     def nested(self) -> dict[str, Any]:
-        """The values as nested dicts; a value that stands beside deeper ones has the key "" there."""
+        """The values as nested dicts; a value whose key also begins deeper keys is stored there under ""."""
         tree: dict[str, Any] = {}
         for key in sorted(self, key=lambda key: (key.count("."), key)):
             node, parts = tree, key.split(".")
@@ -78,7 +78,7 @@ def _plain(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def from_json(text: str) -> Any:
-    """The value of a param, exactly: NaN, infinities and ints of any length too."""
+    """Decode the JSON of a param exactly, including NaN, infinities and ints of any length."""
     try:
         return json.loads(text)
     except ValueError:
@@ -86,7 +86,7 @@ def from_json(text: str) -> Any:
 
 
 def _long_int(digits: str) -> int:
-    """An int of more digits than Python reads at once."""
+    """Convert digits that exceed Python's limit for decimal conversion into an int."""
     sign, digits = (-1, digits[1:]) if digits.startswith("-") else (1, digits)
     value = 0
     for start in range(0, len(digits), 4000):

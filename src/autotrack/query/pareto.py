@@ -14,11 +14,11 @@ import numpy.typing as npt
 Points: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
-_SMALL = 1 << 14  # comparisons that are cheaper done at once than split further
+_SMALL = 1 << 14  # number of comparisons up to which one array operation is cheaper than splitting
 
 
 def non_dominated(points: Points) -> Mask:
-    """Which rows of `points`, shape (n, objectives), no other row dominates; every objective is minimised.
+    """Mask of the rows of `points`, shape (n, objectives), that no other row dominates; objectives are minimised.
 
     A row dominates another if it is nowhere greater and somewhere less; so equal rows stay together.
     The points hold no NaN; infinities are ordinary extremes.
@@ -32,7 +32,7 @@ def non_dominated(points: Points) -> Mask:
 
 
 def _front(points: Points) -> Mask:
-    """The front of distinct rows in lexicographic order."""
+    """Mask of the front of distinct rows in lexicographic order."""
     if points.shape[1] <= 2 or len(points) ** 2 <= _SMALL:
         return ~_beaten_by_earlier(points)
     middle = len(points) // 2
@@ -44,7 +44,7 @@ def _front(points: Points) -> Mask:
 
 
 def _beaten_by_earlier(points: Points) -> Mask:
-    """Which of the distinct, lexicographically ordered rows an earlier row dominates."""
+    """Mask of the distinct, lexicographically ordered rows that an earlier row dominates."""
     if points.shape[1] <= 2:
         last = points[:, -1]
         best = np.minimum.accumulate(last)
@@ -57,7 +57,7 @@ def _beaten_by_earlier(points: Points) -> Mask:
 
 
 def _covered(points: Points, by: Points) -> Mask:
-    """Which rows of `points` have a row of `by` that is nowhere greater."""
+    """Mask of the rows of `points` for which some row of `by` is nowhere greater."""
     if not len(points) or not len(by):
         return np.zeros(len(points), dtype=np.bool_)
     if points.shape[1] == 1:
@@ -77,7 +77,7 @@ def _covered_in_a_plane(points: Points, by: Points) -> Mask:
 
 
 def _covered_by_halves(points: Points, by: Points) -> Mask:
-    """Split at a middle value of the first objective: what lies above it can only cover what lies above it."""
+    """Split at a middle value of the first objective: rows of `by` above it can only cover points above it."""
     values = np.unique(np.concatenate([points[:, 0], by[:, 0]]))
     if len(values) == 1:
         return _covered(points[:, 1:], by[:, 1:])

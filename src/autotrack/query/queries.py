@@ -1,4 +1,4 @@
-"""Finding runs: by a filter, in an order, or one by what people call it."""
+"""Finding runs: by a filter, in an order, or one by a reference such as its name."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def find_runs(
     deleted: bool = False,
     emit: Emit | None = None,
 ) -> Runs:
-    """The runs that match `filter`, in the order of `order_by` (newest first by default, and where that ties).
+    """Find the runs that match `filter`, in the order of `order_by` (newest first by default and for ties).
 
-    Only top-level runs, unless `all` is set or the filter speaks of `run.kind` or `run.parent`. `deleted` lists those
-    that were deleted instead. `emit` takes events about the runs that are found. Raises `FilterError`, which points
-    at the place.
+    Only top-level runs are found, unless `all` is set or the filter uses `run.kind` or `run.parent`; with `deleted`,
+    only deleted runs, of every level. `emit` records later changes to the found runs (tags, notes, names). Raises
+    `FilterError` with the position of the error.
     """
     if limit is not None and limit < 0:
         raise InvalidValueError(f"a limit cannot be {limit}")
@@ -61,8 +61,8 @@ def get_record(
 ) -> Record:
     """One record by id, unique prefix of an id, name, `last` or `last~2`; with `exact` by id alone.
 
-    Deleted runs are found by their whole id, with `deleted` by all. `NotFoundError` if nothing fits or, with the
-    candidates, if several do.
+    A deleted run is found by its whole id only; with `deleted`, the other references find only deleted runs.
+    `NotFoundError` if no run fits or, with the candidates, if several do.
     """
     with store.engine.connect() as connection:
         pk = resolve(connection, reference, exact=exact, deleted=deleted)

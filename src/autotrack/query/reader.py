@@ -1,7 +1,6 @@
-"""Looking at what was recorded: open the store, fold the journals that lie there, then answer.
+"""Reading recorded runs: open the store, fold its journals, then answer queries.
 
-Every read is the recovery path: what a killed process left in its journal is in the store before anybody gets an
-answer.
+Every read is the recovery path: the journal of a killed process is folded into the store before a query is answered.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """A store that is up to date with its journals at each question."""
+    """A store that folds its journals before each query."""
 
     def __init__(self, store: Store, place: Place, emit: Callable[[Event], None] | None = None) -> None:
         self.store = store
@@ -30,20 +29,20 @@ class Reader:
         self._process = os.getpid()
 
     def fold(self, progress: Callable[[int, int], None] | None = None) -> Any:
-        """Bring the store up to date; returns what was done."""
+        """Fold the journals into the store; returns the `FoldReport`."""
         from autotrack.store.folding.fold import fold
 
         return fold(self.store, self.place.journals, self.place.blobs, progress=progress)
 
     def runs(self, filter: str = "", **options: Any) -> Runs:  # noqa: A002 - the word people use
-        """The runs that match; see `autotrack.runs`."""
+        """Fold, then find the runs that match; see `autotrack.runs`."""
         from autotrack.query.queries import find_runs
 
         self.fold()
         return find_runs(self.store, filter, emit=self._emit, **options)
 
     def get(self, reference: str, *, exact: bool = False) -> Record:
-        """One record by id, unique prefix, name, `last` or `last~n`; `exact` takes nothing but an id."""
+        """Fold, then find a record by id, unique prefix, name, `last` or `last~n`; with `exact` by id alone."""
         from autotrack.query.queries import get_record
 
         self.fold()
@@ -55,7 +54,7 @@ class Reader:
         return os.getpid() == self._process
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         self.store.close()
 
     def __enter__(self) -> Reader:
@@ -68,7 +67,7 @@ class Reader:
 
 
 def open_reader(settings: Settings, place: Place, emit: Callable[[Event], None] | None = None) -> Reader:
-    """A reader of the store that `settings` choose: the one at `place`, or `store`."""
+    """Open a reader of the store at `settings.store` or, without that setting, in `place`."""
     from autotrack.store.engine import open_store
 
     return Reader(open_store(place, settings.store), place, emit)

@@ -1,4 +1,4 @@
-"""Runs as they were recorded: what readers hold. A `Record` is one run, `Runs` are many."""
+"""Recorded runs, as queries return them: a `Record` is one run, `Runs` are many."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ Emit = Callable[[events.Event], None]
 
 @dataclass(eq=False, repr=False)
 class Record:
-    """A run, finished or live, as it was when somebody asked.
+    """A recorded run, finished or live, as of the time when it was read.
 
-    Times are in UTC; `ended` and `duration` (seconds) are None before they are known, `started` until the start was
-    seen. `status` is running, finished, failed, killed, crashed or preempted. `parent` is a run's id, `child_count`
-    counts the runs below this one. Everything else is read from the store when it is first looked at.
+    Times are in UTC; `ended` and `duration` (seconds) are None before they are known, `started` until the start is
+    folded. `status` is running, finished, failed, killed, crashed or preempted. `parent` is a run's id, `child_count`
+    counts the runs directly below this one. Everything else is read from the store on first access.
     """
 
     id: str
@@ -85,7 +85,7 @@ class Record:
 
     @classmethod
     def of(cls, row: Row[Any], page: Page, emit: Emit | None = None) -> Record:
-        """The record of a row that `Page.runs` gave."""
+        """The record of a row from `Page.runs`."""
         return cls(
             row.id, row.name, row.experiment, row.kind, row.status, moment(row.started), moment(row.ended),
             row.duration, row.parent, row.user, row.host, row.pid, row.attempt, row.exit_code,
@@ -112,9 +112,9 @@ class Record:
 
     @cached_property
     def metrics(self) -> Mapping[str, Summary]:
-        """Each metric in short, those of the system last; the whole of it is in `history`.
+        """The summary of each metric, `system/…` last; `history` returns all points.
 
-        Found by native names, too: `metrics["val_loss"]` is `val/loss`, unless there is a metric of just that name.
+        Also found by native names: `metrics["val_loss"]` is `val/loss`, unless there is a metric of exactly that name.
         """
         rows = sorted(self._rows(schema.metrics), key=lambda row: (row.key.startswith("system/"), row.key))
         return ByMetric({row.key: Summary.of(row) for row in rows})
@@ -131,7 +131,7 @@ class Record:
 
     @cached_property
     def environment(self) -> dict[str, Section]:
-        """The sections of the context by name (git, packages, hardware, process, …), as the latest attempt saw them."""
+        """The sections of the environment by name (git, packages, hardware, process, …), from the latest attempt."""
         return {row.name: Section.of(row) for row in self._rows(schema.sections)}
 
     @property
@@ -163,7 +163,7 @@ class Record:
 
     @cached_property
     def media(self) -> list[Media]:
-        """What was logged to be looked at, by key and step."""
+        """Logged media (images, sounds, …), ordered by key and step."""
         return [media_of(row, self._blobs) for row in self._rows(schema.media)]
 
     @cached_property
@@ -173,7 +173,7 @@ class Record:
 
     @cached_property
     def datasets(self) -> Named[Dataset]:
-        """The data that went in."""
+        """The data sets that the run used: fingerprints, not the data."""
         return Named(Dataset.of(row) for row in self._rows(schema.datasets))
 
     @cached_property
@@ -183,7 +183,7 @@ class Record:
 
     @cached_property
     def capture_report(self) -> list[ReportLine]:
-        """What was not captured, and notable facts about how the rest was, line by line."""
+        """The lines of the capture report: facts that were not captured, and notes on how others were."""
         return [ReportLine.of(row) for row in self._rows(schema.reports)]
 
     @cached_property
@@ -192,7 +192,7 @@ class Record:
         return [Attempt.of(row, self._attempt_status(row)) for row in self._rows(schema.attempts)]
 
     def _attempt_status(self, row: Row[Any]) -> str:
-        """An attempt that never ended is over when a later one began; the latest has the run's status."""
+        """The status of an attempt: without an end, crashed if a later one began, else the run's status."""
         if row.status != "running":
             return str(row.status)
         return "crashed" if row.attempt < self.attempt else self.status
@@ -204,7 +204,7 @@ class Record:
 
     @cached_property
     def console(self) -> str:
-        """What the program wrote, where that was captured."""
+        """The console output of the program; empty if it was not captured."""
         return "".join(row.text for row in self._rows(schema.console))
 
     def children(self) -> Runs:
@@ -216,7 +216,7 @@ class Record:
         return self.selection.history(metrics)
 
     def history_arrow(self, metrics: str | Iterable[str] | None = None) -> pa.Table:
-        """As `history`, as an Arrow table."""
+        """The points of `history` as an Arrow table."""
         return self.selection.history_arrow(metrics)
 
     def plot(self, *args: Any, **options: Any) -> Any:
@@ -257,15 +257,15 @@ class Record:
 
     @property
     def selection(self) -> Runs:
-        """The run as `Runs`, of which it is the only one."""
+        """`Runs` that contain only this run."""
         return Runs(self._page.store, [self._pk], emit=self._emit)
 
 
 class Runs(Selection, Sequence[Record]):
-    """Runs in the order in which they were asked for.
+    """Runs in the order of the query that found them.
 
-    Knows which runs these are and reads what is looked at, for up to a thousand neighbours at once. It stays a
-    list of the same runs; what is read of them is as of the first look.
+    Holds the keys of the runs; their facts are read on first access, for up to a thousand neighbouring runs at once.
+    The list of runs does not change, nor do facts that were read.
     """
 
     def __init__(self, store: Store, pks: Sequence[int], *, emit: Emit | None = None) -> None:
@@ -307,7 +307,7 @@ class Runs(Selection, Sequence[Record]):
         return ids_of(self)
 
     def take(self, indices: Iterable[int]) -> Runs:
-        """The runs at these places."""
+        """The runs at these indices."""
         return Runs(self.store, [self.pks[index] for index in indices], emit=self._emit)
 
     def to_arrow(self, aggregates: Sequence[str] = ("last",)) -> pa.Table:
@@ -322,14 +322,14 @@ class Runs(Selection, Sequence[Record]):
         return runs_table(columns_of(self, aggregates))
 
     def to_pandas(self, aggregates: Sequence[str] = ("last",)) -> pd.DataFrame:
-        """As `to_arrow`, as a pandas DataFrame; columns of mixed types hold the values as they were logged."""
+        """The table of `to_arrow` as a pandas DataFrame; columns of mixed types hold the values as they were logged."""
         from autotrack.query.arrow import runs_frame
         from autotrack.query.frames import columns_of
 
         return runs_frame(columns_of(self, aggregates))
 
     def to_polars(self, aggregates: Sequence[str] = ("last",)) -> pl.DataFrame:
-        """As `to_arrow`, as a polars DataFrame."""
+        """The table of `to_arrow` as a polars DataFrame."""
         from autotrack.query.arrow import as_polars
 
         return as_polars(self.to_arrow(aggregates), "to_polars")
@@ -338,7 +338,7 @@ class Runs(Selection, Sequence[Record]):
         """Every point of the metrics (all by default) as a pandas DataFrame.
 
         Columns: `run_id` and `metric` (categories), `step` (int64), `time` (UTC), `value` (int64 if all are ints,
-        else float64, NaN included). Runs come in their order, metrics as asked for, points as they were logged.
+        else float64, NaN included). Runs are in their order, metrics in the requested one, points as logged.
         `NotFoundError` for a metric that none of the runs has.
         """
         from autotrack.query.arrow import history_frame
@@ -347,20 +347,20 @@ class Runs(Selection, Sequence[Record]):
         return history_frame(read_history(self, metrics))
 
     def history_arrow(self, metrics: str | Iterable[str] | None = None) -> pa.Table:
-        """As `history`, as an Arrow table with `run_id` and `metric` as dictionaries."""
+        """The points of `history` as an Arrow table with `run_id` and `metric` as dictionaries."""
         from autotrack.query.arrow import history_table
         from autotrack.query.history import read_history
 
         return history_table(read_history(self, metrics))
 
     def pareto(self, objectives: Mapping[str, str]) -> Runs:
-        """The runs that no other beats in all objectives: `{"metrics.accuracy": "max", "run.duration": "min"}`."""
+        """The Pareto front of objectives such as `{"metrics.accuracy": "max", "run.duration": "min"}`."""
         from autotrack.query import analysis
 
         return self.take(analysis.places_on_front(self, objectives))
 
     def group_by(self, keys: str | Sequence[str], metrics: str | Sequence[str] | None = None) -> Groups:
-        """Runs alike in `keys`, with mean, std, min, max and count of the metrics."""
+        """Group runs with equal `keys`, with mean, std, min, max and count of the metrics."""
         from autotrack.query import analysis
 
         return analysis.group_by(self, keys, metrics)

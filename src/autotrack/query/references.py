@@ -1,4 +1,4 @@
-"""What people call a run: its id, the beginning of it, a name, `last`, `last~2`."""
+"""References to a run: its id, a prefix of the id, a name, `last`, `last~2`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _NAMES = 1000
 
 
 def resolve(connection: Connection, reference: str, *, exact: bool = False, deleted: bool = False) -> int:
-    """The `pk` of the run that `reference` names; `NotFoundError` if that is none or not one.
+    """The `pk` of the run that `reference` names; `NotFoundError` if it names no run or several.
 
-    An id beats a name, a name the beginning of an id. A run that was deleted has no name and no beginning.
+    An id takes precedence over a name, a name over a prefix of an id. A deleted run is found by its id only, unless
+    `deleted` is set: then names, prefixes and `last` find deleted runs instead of others.
     """
     if UNUSABLE.search(reference):
         raise NotFoundError(f"there is no run {reference!r}: no name has such characters")
@@ -43,7 +44,7 @@ def resolve(connection: Connection, reference: str, *, exact: bool = False, dele
 
 
 def _begins_with(reference: str) -> ColumnElement[bool]:
-    """The beginning of an id. Those of a run's trainings begin like its own: they take their number, as in `3fa9~2`."""
+    """The condition that an id begins with `reference`; the run of a training needs its number, as in `3fa9~2`."""
     beginning, _, number = reference.partition("~")
     begins = runs.c.id.startswith(beginning, autoescape=True)
     return begins & (runs.c.id.endswith(f"~{number}", autoescape=True) if number else runs.c.id.not_like("%~%"))

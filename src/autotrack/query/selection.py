@@ -1,4 +1,4 @@
-"""Which runs a question is about."""
+"""The runs that a query covers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Selection:
-    """Some runs of a store by their keys there (`pks`), in the order in which they were asked for."""
+    """Some runs of a store, by their keys `runs.pk`, in a fixed order."""
 
     def __init__(self, store: Store, pks: Sequence[int]) -> None:
         self.store = store

@@ -1,8 +1,8 @@
-"""The one shape in which a run leaves autotrack as JSON: for `--json`, and for whatever else hands runs to a program.
+"""The JSON shapes of runs, for `--json` and every other interface that passes runs to programs.
 
 These shapes are stable: fields are added, never renamed or removed. Times are ISO 8601 in UTC
 ("2026-03-01T12:00:05.123456Z"), durations seconds, sizes bytes. NaN and infinities are the strings "NaN", "Infinity"
-and "-Infinity". What is not known is null. `as_json` makes plain data of a shape.
+and "-Infinity". Unknown values are null. `as_json` converts a shape to plain data.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 
 
 class MetricShape(msgspec.Struct, frozen=True):
-    """A metric in short. `min` and `max` skip NaN, which `nans` counts; a step is null where there is no such point."""
+    """The summary of a metric. `min` and `max` skip NaN, which `nans` counts; a step without its point is null."""
 
     last: float
     first: float
@@ -68,7 +68,7 @@ class FailureShape(msgspec.Struct, frozen=True):
 
 
 class SectionShape(msgspec.Struct, frozen=True):
-    """A section of the environment: what was gathered, the names that were masked, why it is not available."""
+    """A section of the environment: its data, the names that were masked, the reason if it is unavailable."""
 
     data: dict[str, Any]
     masked: tuple[str, ...]
@@ -151,7 +151,7 @@ class MediaShape(msgspec.Struct, frozen=True):
 
 
 class ReportLineShape(msgspec.Struct, frozen=True):
-    """What was not captured (`level` "missing"), or a fact about the capture ("info"), and how many times."""
+    """A fact that was not captured (`level` "missing"), or a note on the capture ("info"), and how many times."""
 
     what: str
     message: str
@@ -184,7 +184,7 @@ class TrainingShape(msgspec.Struct, frozen=True):
 
 
 class WholeRunShape(RunShape, frozen=True):
-    """All that is recorded of a run but its metrics' history. `param_origins` are "set", "default" or "config"."""
+    """All recorded facts of a run except metric history. `param_origins` are "set", "default" or "config"."""
 
     pid: int
     exit_code: int | None
@@ -203,12 +203,12 @@ class WholeRunShape(RunShape, frozen=True):
 
 
 def run_shape(record: Record) -> RunShape:
-    """A run in a list."""
+    """The shape of a run in a list."""
     return RunShape(**_run_fields(record))
 
 
 def whole_run_shape(record: Record) -> WholeRunShape:
-    """A run with all that is recorded of it but its metrics' history."""
+    """The shape of a run with all recorded facts except metric history."""
     return WholeRunShape(
         **_run_fields(record),
         pid=record.pid,
@@ -232,24 +232,24 @@ def whole_run_shape(record: Record) -> WholeRunShape:
 
 
 def metric_shape(found: Summary) -> MetricShape:
-    """A metric in short."""
+    """The shape of the summary of a metric."""
     return _filled(MetricShape, found)
 
 
 def model_shape(model: Model) -> ModelShape:
-    """A saved model."""
+    """The shape of a saved model."""
     return _filled(ModelShape, model, files=[file.name for file in model.files])
 
 
 def failure_shape(record: Record) -> FailureShape | None:
-    """The exception that ended the run; None if there was none."""
+    """The shape of the exception that ended the run; None if there was none."""
     if record.failure_type is None:
         return None
     return FailureShape(record.failure_type, record.failure_message, record.traceback)
 
 
 def as_json(value: Any) -> Any:
-    """The value in what JSON has; `TypeError` for one of a type that has no place there."""
+    """Convert a value to plain JSON data; `TypeError` for a type that JSON cannot represent."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, datetime):
@@ -282,6 +282,6 @@ def _each(shape: type[_Shape], items: Iterable[Any]) -> list[_Shape]:
 
 
 def _filled(shape: type[_Shape], item: Any, **computed: Any) -> _Shape:
-    """The shape with its fields taken from the attributes of the same names, but for those `computed`."""
+    """Create a shape from the attributes of `item` with the names of its fields; `computed` replaces some."""
     names = (name for name in shape.__struct_fields__ if name not in computed)
     return shape(**{name: getattr(item, name) for name in names}, **computed)

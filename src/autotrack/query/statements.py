@@ -1,4 +1,4 @@
-"""Expressions over the tables that several readers share: what is worked out when somebody looks."""
+"""SQL expressions that several queries share, for values that are computed on reading."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def _owner_died() -> ColumnElement[bool]:
 
 
 def status() -> ColumnElement[str]:
-    """A run's status as it is shown: one that is running in a journal whose writer is gone has crashed."""
+    """The status of a run: crashed if it is running and the writer of its journal is dead, else as recorded."""
     return case((and_(runs.c.status == "running", _owner_died()), "crashed"), else_=runs.c.status)
 
 
 def duration(now: int) -> ColumnElement[float]:
-    """Seconds: as recorded, else from the start to `now`, or to the last sign of life of a crashed run."""
+    """The duration of a run in seconds: as recorded, else from the start to `now`, or to a crashed run's last event."""
     end = case((_owner_died(), runs.c.last_event), else_=bindparam(None, now, BigInteger))
     return func.coalesce(runs.c.duration, (end - runs.c.started) * MICROSECOND)
 
 
 def top_level() -> ColumnElement[bool]:
-    """The runs that lists show: those without a parent, except that a job with one child is shown as that child.
+    """The condition for runs in lists: runs without a parent, except that a job with one child is shown as the child.
 
-    A child whose parent was never seen stands for itself.
+    A child whose parent was never folded is shown, too.
     """
     parent, child, sibling = runs.alias("parent"), runs.alias("child"), runs.alias("sibling")
     children = select(func.count()).where(child.c.parent == runs.c.id, child.c.deleted.is_(None))
@@ -61,5 +61,5 @@ def top_level() -> ColumnElement[bool]:
 
 
 def newest_first() -> list[ColumnElement[Any]]:
-    """The order of lists, and of what ties otherwise."""
+    """The ORDER BY terms of lists, latest start first; other orders end with them for ties."""
     return [runs.c.started.desc().nulls_last(), runs.c.pk.desc()]

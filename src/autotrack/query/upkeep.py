@@ -1,4 +1,4 @@
-"""The store as a whole: how many runs it holds, its schema, and what is known of the journals folded into it."""
+"""The state of a store: its number of runs, its schema, and the journals that were folded into it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StoreState:
 
 @dataclass(frozen=True)
 class FoldedJournal:
-    """What the store knows of a journal: attempts of runs that were recorded in it, and damaged places skipped."""
+    """A journal in the store: the number of run attempts recorded in it, and of damaged places skipped."""
 
     runs: int
     damaged: int
@@ -53,7 +53,7 @@ def has_runs(store: Store) -> bool:
 
 
 def folded_journals(store: Store, ids: Iterable[str]) -> dict[str, FoldedJournal]:
-    """What the store knows of each of these journals, by id."""
+    """The stored counts of each of these journals, by id; 0 for a journal that was never folded."""
     with store.engine.connect() as connection:
         found = {}
         for journal in ids:
@@ -66,7 +66,7 @@ def folded_journals(store: Store, ids: Iterable[str]) -> dict[str, FoldedJournal
 
 
 def silent_since(store: Store, records: Sequence[Record]) -> dict[str, datetime]:
-    """By run id, when the process of a running run last wrote (UTC); only for those on other hosts that fell silent."""
+    """By run id, the last heartbeat (UTC) of running runs whose writer, on another host or boot, fell silent."""
     running = [record.id for record in records if record.status == "running"]
     if not running:
         return {}

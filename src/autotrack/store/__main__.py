@@ -1,7 +1,7 @@
 """`python -m autotrack.store FOLDER`: fold one place, once, at low priority.
 
-A training starts this beside itself when its journal has grown large. If somebody else is at it already, there is
-nothing to do.
+A training process starts this one when its journal has grown large. If another process holds the place's
+`folding.lock`, this one exits at once.
 """
 
 from __future__ import annotations

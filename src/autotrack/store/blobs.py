@@ -1,7 +1,7 @@
 """The files of a store, by their SHA-256: a local folder, or S3, Google Cloud and Azure through obstore.
 
-A file lies at `<first two letters>/<digest>` and never changes. The training process puts the files of the default
-store there itself; other stores get them when its journal is folded.
+A file is stored at `<first two letters>/<digest>` and never changes. The training process itself writes the files of
+the default store; other stores receive them when its journal is folded.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Blob:
 class Blobs:
     """A content-addressed store of files in a local folder or at a URL (s3://, gs://, az://, file://, memory://).
 
-    Safe to use from any thread and any number of processes: a file appears whole or not at all. Errors of the
-    network or the disk are `StoreError`.
+    Safe to use from any thread and any number of processes: a file is seen complete or not at all. Errors of the
+    network or the disk are raised as `StoreError`.
     """
 
     def __init__(self, where: Path | str) -> None:
-        """Name the place; nothing is opened yet."""
+        """Set the folder or URL; it is opened on first use."""
         self.where = str(where)
         local = self.where.removeprefix("file://")
         self.folder = None if "://" in local else Path(local).absolute()
@@ -64,13 +64,13 @@ class Blobs:
         return tempfile.TemporaryDirectory(prefix="autotrack-")
 
     def put(self, data: bytes | Path) -> str:
-        """Keep bytes, or those of a file, unless they are here already; returns their digest."""
+        """Store bytes, or a copy of a file, unless they are stored already; returns their SHA-256."""
         digest = _digest(_blocks(data))
         self._put(data, digest)
         return digest
 
     def bring(self, folder: Path, digest: str) -> bool:
-        """Keep the file that lies under its digest in the local `folder` as well; False if there is none."""
+        """Copy the file `digest` from the local `folder` unless stored; False if it is missing or changed there."""
         source = folder / _place(digest)
         if self._taken(digest):
             return True
@@ -82,14 +82,14 @@ class Blobs:
         return True
 
     def read(self, digest: str) -> bytes:
-        """The bytes; `NotFoundError` if they are not here, `IntegrityError` if they are not what they were."""
+        """The bytes of a file; `NotFoundError` if it is not stored, `IntegrityError` if its SHA-256 does not match."""
         data = bytes(self._get(digest).bytes())
         if hashlib.sha256(data).hexdigest() != digest:
             raise _changed(digest, self.where)
         return data
 
     def get(self, digest: str, target: Path) -> Path:
-        """Copy a file to `target`; raises as `read` does, and leaves nothing behind then."""
+        """Copy a file to `target`; raises the errors of `read`, and then leaves no partial file."""
         fresh = target.with_name(f"{target.name}.part")
         try:
             with fresh.open("wb") as file:
@@ -101,7 +101,7 @@ class Blobs:
         return target
 
     def path(self, digest: str) -> Path:
-        """A local file with these bytes, not to be changed: the store's own, or one fetched for this object's life."""
+        """A local file with these bytes, not to be changed: the store's own, or a download deleted with `self`."""
         if self.folder is not None:
             found = self.folder / _place(digest)
             if not found.is_file():
@@ -111,7 +111,7 @@ class Blobs:
         return target if target.exists() else self.get(digest, target)
 
     def exists(self, digest: str) -> bool:
-        """Whether the file is here."""
+        """Whether the file is stored."""
         if self.folder is not None:
             return (self.folder / _place(digest)).is_file()
         try:
@@ -123,7 +123,7 @@ class Blobs:
         return True
 
     def delete(self, digests: Iterable[str], *, older_than: float = float("inf")) -> None:
-        """Remove files; those that are not here, or came since the moment `older_than`, are passed over."""
+        """Remove files, except missing ones and, in a local folder, those stored after `older_than` (Unix time)."""
         for digest in digests:
             try:
                 if self.folder is None:
@@ -136,7 +136,7 @@ class Blobs:
                 raise self._failed(error) from error
 
     def _free(self, path: Path) -> None:
-        """Delete a local file, unless somebody takes it in this moment: whoever looks for it now writes it anew."""
+        """Delete a local file unless a process marks it as used meanwhile; the next writer stores it again."""
         before = path.stat().st_mtime_ns
         aside = path.with_suffix(".going")
         path.rename(aside)
@@ -146,7 +146,7 @@ class Blobs:
             aside.unlink()
 
     def list(self) -> Iterator[Blob]:
-        """All files, in no order."""
+        """Yield all files, in no particular order."""
         if self.folder is not None:
             for path in self.folder.glob("[0-9a-f][0-9a-f]/*"):
                 if _DIGEST.fullmatch(path.name):
@@ -162,7 +162,7 @@ class Blobs:
             raise self._failed(error) from error
 
     def remove_leftovers(self, older_than: float) -> None:
-        """Remove files that were being put into a local folder when their process died, before that moment."""
+        """Remove partial files older than `older_than` (Unix time), which killed processes left in a local folder."""
         for path in self.folder.glob("**/*") if self.folder is not None else ():
             if not _DIGEST.fullmatch(path.name) and path.is_file() and _since(path) < older_than:
                 path.unlink(missing_ok=True)
@@ -173,12 +173,12 @@ class Blobs:
         try:
             obstore.put(self._store, _place(digest), data, mode="create", use_multipart=False)
         except AlreadyExistsError:
-            return  # somebody was quicker, with the same bytes
+            return  # another process stored the same bytes first
         except BaseError as error:
             raise self._failed(error) from error
 
     def _taken(self, digest: str) -> bool:
-        """Whether the file is here; in a folder it is marked, so that it is not freed before it is named."""
+        """Whether the file is stored; a local one is marked as used, lest it be freed before a record names it."""
         if self.folder is None:
             return self.exists(digest)
         return blobs.taken(self.folder / _place(digest)) is not None
@@ -202,7 +202,7 @@ def _place(digest: str) -> str:
 
 
 def _since(path: Path) -> float:
-    """When the file came to lie here: a copy may keep the time of its original, the inode does not."""
+    """When the file was stored (Unix time): a copy may keep the mtime of its original, but not the ctime."""
     found = path.stat()
     return max(found.st_mtime, found.st_ctime)
 

@@ -1,4 +1,4 @@
-"""Writing many rows at once, in the words of whichever database it is."""
+"""Writing many rows at once, by statements that are compiled for SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _AT_ONCE = 500  # values in one IN (…)
 class Writer:
     """Inserts rows given as tuples in the order of `columns`.
 
-    `key` names the columns of the conflict, if the rows may be there already: then the others are replaced, but only
-    where `newer` (a column that must not go back) allows it.
+    `key` names the conflict columns if rows may exist already: the other columns are then replaced, but with `newer`
+    only where the new row's value of that column is not smaller. Columns in `without` are left to the database.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Writer:
         self._statement = functools.cache(self._compile)
 
     def write(self, connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
-        """Write `rows`; nothing happens if there are none."""
+        """Insert `rows`, if there are any."""
         found = rows if isinstance(rows, list) else list(rows)
         if connection.dialect.name == "postgresql":
             found = [tuple(map(_without_nul, row)) for row in found]
@@ -60,12 +60,12 @@ class Writer:
 
 
 def _without_nul(value: Any) -> Any:
-    """PostgreSQL has no place for this one character."""
+    """Replace NUL characters in text, which PostgreSQL cannot store."""
     return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
 
 
 class Updater:
-    """Replaces rows given as tuples in the order of `columns`, found by their column `key`."""
+    """Updates rows given as tuples in the order of `columns`, found by their column `key`."""
 
     def __init__(self, table: Table, *, key: str, without: Sequence[str] = ()) -> None:
         names = [column.name for column in table.columns if column.name not in (key, *without)]
@@ -75,7 +75,7 @@ class Updater:
         self._statement = functools.cache(lambda name: _compiled(self._update, name, self.columns))
 
     def write(self, connection: Connection, rows: list[Any]) -> None:
-        """Replace `rows`; nothing happens if there are none."""
+        """Update `rows`, if there are any."""
         if rows:
             connection.exec_driver_sql(self._statement(connection.dialect.name), rows)
 
@@ -87,14 +87,14 @@ def _compiled(statement: Any, name: str, columns: Sequence[str]) -> str:
 
 
 class Keys:
-    """Hands out unused values of a table's `pk`, for one transaction that has the right to write."""
+    """Allocates unused values of a table's `pk`, within one write transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._next: dict[str, int] = {}
 
     def take(self, table: Table, count: int) -> Sequence[int]:
-        """`count` keys for new rows of `table`."""
+        """Allocate `count` keys for new rows of `table`."""
         if not count:
             return ()
         if self._connection.dialect.name != "sqlite":
@@ -110,9 +110,9 @@ class Keys:
 def rows_in(
     connection: Connection, table: Table, column: str, values: Iterable[Any], *, only: Sequence[str] = ()
 ) -> list[Any]:
-    """The rows of `table` whose `column` is one of `values`, however many those are; `only` names columns to read.
+    """The rows of `table` whose `column` is one of `values`, of any number; `only` names the columns to read.
 
-    Rows of `runs` are locked where the database locks rows: they are read to be changed.
+    Rows of `runs` are locked if the database locks rows, since they are read to be updated.
     """
     found: list[Any] = []
     wanted = list(values)
@@ -126,7 +126,7 @@ def rows_in(
 
 
 def one_of(column: Column[Any] | ColumnElement[Any], values: Iterable[Any], dialect: str) -> ColumnElement[bool]:
-    """The column has one of the values: a single bound parameter, however many they are."""
+    """The condition that `column` is one of `values`: a single bound parameter for any number of them."""
     values = list(values)
     if dialect == "sqlite":
         listed = func.json_each(json.dumps(values)).table_valued("value")

@@ -1,4 +1,4 @@
-"""How metric history lies in the store: arrays as bytes, small and quick to read.
+"""The encoding of metric history in the store: arrays as bytes, small and quick to decode.
 
 An array of n numbers of 8 bytes is laid out as 8 planes of n bytes: all lowest bytes, then all second bytes, and so
 on. In real metrics the upper planes hardly change and the lowest ones are noise, so that each plane by itself is
@@ -43,12 +43,12 @@ Ints = npt.NDArray[np.int64]
 
 
 def encode_values(values: npt.NDArray[Any]) -> bytes:
-    """The bytes of a float64 or int64 array."""
+    """Encode a float64 or int64 array."""
     return values.dtype.char.replace("l", "q").encode() + _pack(values)
 
 
 def decode_values(data: bytes | memoryview) -> npt.NDArray[Any]:
-    """The array that `encode_values` took, float64 or int64; `StoreError` for other bytes."""
+    """The array that `encode_values` encoded, float64 or int64; `StoreError` for other bytes."""
     letter = bytes(data[:1])
     if letter not in (b"d", b"q"):
         raise StoreError(f"a chunk of metric values begins with {letter!r}")
@@ -57,12 +57,12 @@ def decode_values(data: bytes | memoryview) -> npt.NDArray[Any]:
 
 
 def encode_axis(steps: Ints, times: Ints) -> bytes:
-    """The bytes of a chunk's steps and of its times in microseconds, both int64 of one length, at least 1."""
+    """Encode the steps and the times (microseconds) of a chunk, both int64 of one length, at least 1."""
     return b"a" + _pack_changes(steps) + _pack_changes(times)
 
 
 def decode_axis(data: bytes | memoryview) -> tuple[Ints, Ints]:
-    """Steps and times (microseconds) that `encode_axis` took; `StoreError` for other bytes."""
+    """The steps and times (microseconds) that `encode_axis` encoded; `StoreError` for other bytes."""
     if bytes(data[:1]) != b"a":
         raise StoreError(f"a chunk of metric steps begins with {bytes(data[:1])!r}")
     view = memoryview(data)

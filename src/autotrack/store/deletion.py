@@ -1,4 +1,4 @@
-"""Deleting runs: a mark that hides them, and that can be taken away until `gc` has freed them."""
+"""Deleting runs: a mark hides them, and can be removed until `gc` has freed them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from autotrack.store.schema import audit, now, runs
 def delete_runs(store: Store, ids: Sequence[str], *, actor: str) -> list[str]:
     """Hide the runs `ids` and all runs below them; returns the ids of those that were not hidden before.
 
-    `actor` is who did it, for the audit log. `StoreError` if this process may not write.
+    `actor` is the user's name for the audit log. `StoreError` if this process may not write.
     """
     with store.write() as connection:
         moment = now()
@@ -25,10 +25,10 @@ def delete_runs(store: Store, ids: Sequence[str], *, actor: str) -> list[str]:
 
 
 def restore_runs(store: Store, ids: Sequence[str], *, actor: str) -> list[str]:
-    """Show the runs `ids` again, and the runs below them that went with them; returns the ids of all that are back.
+    """Restore the runs `ids` and the runs below that were deleted with them; returns the ids of all restored runs.
 
-    A run below that had been deleted before stays so. `actor` is who did it, for the audit log. `StoreError` if this
-    process may not write.
+    A run below that was deleted at another time stays deleted. `actor` is the user's name for the audit log.
+    `StoreError` if this process may not write.
     """
     with store.write() as connection:
         wanted = select(runs.c.deleted).where(_among(connection, ids), runs.c.deleted.is_not(None)).distinct()
@@ -57,7 +57,7 @@ def _among(connection: Connection, ids: Sequence[str]) -> ColumnElement[bool]:
 
 
 def _note(connection: Connection, action: str, ids: Sequence[str], moment: int, actor: str) -> None:
-    """Write down who did it, and when."""
+    """Add a row per run to the audit log."""
     rows = [{"time": moment, "user": actor, "action": action, "subject": run, "detail": "{}"} for run in ids]
     if rows:
         connection.execute(audit.insert(), rows)

@@ -1,6 +1,6 @@
-"""Opening the store: the embedded database or PostgreSQL, its blobs, and what may be done with them.
+"""Opening the store: the embedded database or PostgreSQL, its blobs, and whether this process may write to it.
 
-A process that may not write to the embedded database still gets answers: `Store.engine` is then a private copy, in
+A process that may not write to the embedded database can still query it: `Store.engine` is then a private copy, in
 memory or spilled to a temporary file, into which journals are folded for this process alone.
 """
 
@@ -33,9 +33,9 @@ CACHE = 64 << 10  # KiB of pages that a connection may hold
 class Store:
     """An open store. Any thread may use it; a forked child opens its own.
 
-    `engine` answers queries. What changes the store goes through `write`, which waits for its turn. If `unwritable`
-    is not None it says why this process may not write: `engine` is then a private copy, whose changes reach nobody.
-    `shared` tells that the database lies on a file system of several hosts, of which one at a time folds.
+    `engine` answers queries. Changes to the store are made with `write`, which waits for other writers. `unwritable`
+    is None, or the reason why this process may not write: `engine` is then a private copy, whose changes stay in this
+    process. `shared` is True if several hosts share the file system of the database; one of them folds at a time.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Store:
 
     @property
     def writable(self) -> bool:
-        """Whether changes reach the store itself."""
+        """Whether changes are made to the store itself, not to a private copy."""
         return self.unwritable is None
 
     @property
@@ -69,7 +69,7 @@ class Store:
 
     @property
     def blobs(self) -> Blobs:
-        """The files that records name, by their SHA-256."""
+        """The files of the store, by their SHA-256."""
         if self._blobs is None:
             from autotrack.store.blobs import Blobs
 
@@ -81,7 +81,7 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that holds the right to write from its beginning; committed unless the block raises.
+        """A transaction with the write lock held from its beginning; committed unless the block raises.
 
         `StoreError` if the store is a private copy of one that may not be written, or is locked for too long.
         """
@@ -92,12 +92,12 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """As `write`, but a private copy will do: what folding uses."""
+        """Like `write`, but also allowed on a private copy; folding uses it."""
         with writing(self.engine) as connection:
             yield connection
 
     def hindrance(self) -> str | None:
-        """Why this process cannot change the store now; None if it can."""
+        """The reason why this process cannot change the store now; None if it can."""
         path = self.embedded
         if path is None:
             return None
@@ -111,7 +111,7 @@ class Store:
         return None
 
     def use_copy(self, why: str) -> None:
-        """Go on with a private copy of an embedded store, a new one if the store has changed since the last."""
+        """Switch to a private copy of an embedded store, for the reason `why`; an outdated copy is replaced."""
         path = self.embedded
         assert path is not None
         state = _fingerprint(path)
@@ -122,7 +122,7 @@ class Store:
         self.unwritable = why
 
     def use_original(self) -> None:
-        """Undo `use_copy`."""
+        """Switch back from a private copy to the store itself."""
         if self.unwritable is not None:
             ensure_schema(self._original)
             self.engine.dispose()
@@ -134,7 +134,7 @@ class Store:
         return self.embedded is not None and not self.writable and _fingerprint(self.embedded) != self._copied
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self.engine.dispose()
         self._original.dispose()
 
@@ -153,11 +153,11 @@ def open_store(
     writable: bool | None = None,
     shared: bool | None = None,
 ) -> Store:
-    """The store in `place` (a folder that is made if need be), or the one at `url` (`postgresql://…`, `sqlite:///…`).
+    """The store in `place` (a folder, created if missing), or the one at `url` (`postgresql://…`, `sqlite:///…`).
 
     Its schema is created, or upgraded if it is an older one. `blobs` is the folder or URL of its files, by default the
-    place's own. `writable` False asks for a private copy; by default that is what a process gets that may not write.
-    `shared` says whether the file system is one of several hosts; by default it is looked up. Raises `StoreError` if
+    place's own. `writable=False` selects a private copy; by default only a process that may not write gets one.
+    `shared` is whether several hosts share the file system; by default it is determined. Raises `StoreError` if
     it cannot be opened, `StoreVersionError` if a newer autotrack wrote it, `MissingDependencyError` without a driver.
     """
     if isinstance(place, str) and "://" in place:
@@ -187,7 +187,7 @@ def open_store(
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction of `engine` that holds the right to write from its beginning."""
+    """A transaction of `engine` with the write lock held from its beginning."""
     with engine.connect() as plain:
         connection = plain.execution_options(autotrack_write=True)
         with connection.begin():
@@ -226,7 +226,7 @@ def _embedded(path: Path, *, shared: bool) -> Engine:
     journal_mode = "TRUNCATE" if shared else "WAL"  # WAL needs memory that all processes share
 
     def connected(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # transactions begin where `_begin_sqlite` says so
+        connection.isolation_level = None  # `_begin_sqlite` begins transactions, not the driver
         connection.execute("PRAGMA synchronous = NORMAL" if not shared else "PRAGMA synchronous = FULL")
         if connection.execute("PRAGMA journal_mode").fetchone()[0].upper() != journal_mode:
             connection.execute(f"PRAGMA journal_mode = {journal_mode}")
@@ -238,7 +238,7 @@ def _embedded(path: Path, *, shared: bool) -> Engine:
 
 
 def _private_copy(path: Path) -> Engine:
-    """An engine on a copy of the database that only this process sees; it spills to a temporary file if it is large."""
+    """An engine on a copy of the database for this process only; a large copy spills to a temporary file."""
 
     def connect() -> sqlite3.Connection:
         copy = sqlite3.connect("", check_same_thread=False, isolation_level=None)
@@ -258,7 +258,7 @@ def _private_copy(path: Path) -> Engine:
 
 
 def _fingerprint(path: Path) -> object:
-    """What changes when the database does."""
+    """Inode, time and size of the database's files, which change with the database."""
     found: list[object] = []
     for file in (path, path.with_name(f"{path.name}-wal")):
         try:
@@ -275,7 +275,7 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
         source = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=PATIENCE)
         source.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
-        # in a folder that may not be written there is no place for the shared memory of the WAL
+        # in a folder that may not be written, SQLite cannot create the shared memory of the WAL
         return sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True)
     return source
 
@@ -293,4 +293,4 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _begin_postgresql(connection: Connection) -> None:
     if connection.get_execution_options().get("autotrack_write"):
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7310579)")  # folds follow one another
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7310579)")  # one writer at a time

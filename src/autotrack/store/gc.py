@@ -1,4 +1,4 @@
-"""Freeing what nobody can see any more: deleted runs, and files that no record names."""
+"""Garbage collection: frees deleted runs, and files that no record names."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from autotrack.store.engine import Store
 from autotrack.store.folding.fold import fold
 
 GRACE = 3_600.0  # seconds for which a file may wait for the record that names it
-_WORTH_IT = 1 << 20  # bytes that are free within the database before it is rewritten
+_WORTH_IT = 1 << 20  # free bytes within the database from which on it is rewritten
 
 
 @dataclass(frozen=True)
 class GcReport:
-    """What was freed, or would be: bytes and number of the files, the ids of the runs, bytes of the database."""
+    """What was freed, or a dry run would free: bytes and number of files, ids of runs, bytes of the database."""
 
     freed_bytes: int
     blobs: int
@@ -32,11 +32,11 @@ class GcReport:
 def collect_garbage(
     store: Store, *, actor: str, dry_run: bool = False, grace: float = GRACE, journals_dir: Path | None = None
 ) -> GcReport:
-    """Remove deleted runs for good, and the files that nothing names any more.
+    """Remove deleted runs for good, and the files that no record names any more.
 
-    Journals are folded first, since they may name files. Files that came less than `grace` seconds ago stay: a
-    training puts a file in its place before it says so. `actor` is who did it, for the audit log. `StoreError` if this
-    process may not write.
+    Journals are folded first, since they may name files. Files stored less than `grace` seconds ago are kept, because
+    a training stores a file before it writes the event that names it. `actor` is the user's name for the audit log.
+    `StoreError` if this process may not write.
     """
     if journals_dir is not None or store.place is not None:
         fold(store, journals_dir)
@@ -73,14 +73,14 @@ def _remove_stale(store: Store) -> None:
 
 
 def _purgeable() -> Select[tuple[int, str]]:
-    """Deleted runs, but for those whose process may still be at it."""
+    """The deleted runs, except running ones whose process may still be alive."""
     runs, journals = schema.runs.c, schema.journals.c
     alive = select(journals.id).where((journals.id == runs.owner) & (journals.state != "dead"))
     return select(runs.pk, runs.id).where(runs.deleted.is_not(None) & ((runs.status != "running") | ~alive.exists()))
 
 
 def _named() -> Any:
-    """The digests of the files that remaining runs keep."""
+    """The digests of the files that the remaining runs name."""
     going = select(_purgeable().subquery().c.pk)
     artifacts, media = schema.artifacts.c, schema.media.c
     return union(
@@ -90,7 +90,7 @@ def _named() -> Any:
 
 
 def _shrink(store: Store) -> int:
-    """Give free pages of an embedded database back to the disk; returns how many bytes."""
+    """Return free pages of an embedded database to the file system; returns the number of bytes."""
     if store.engine.dialect.name != "sqlite":
         return 0
     connection = store.engine.raw_connection()
@@ -100,7 +100,7 @@ def _shrink(store: Store) -> int:
             return 0
         connection.execute("VACUUM")
     except sqlite3.OperationalError:
-        return 0  # no room for the copy, or somebody is reading: the pages are used again all the same
+        return 0  # no room for the copy, or another process is reading; the free pages are reused anyway
     finally:
         connection.close()
     return int(size * free)

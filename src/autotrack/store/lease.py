@@ -1,7 +1,7 @@
-"""The right of one host to fold into a store that lies on a file system of several.
+"""The right of one host to fold into a store on a file system that several hosts share.
 
-SQLite's own locks are only as good as that file system's, so hosts take turns by a file that says who folds, renewed
-while it does. Processes of one host share their host's lease.
+SQLite's own locks are only as good as those of that file system, so hosts take turns by a file that names the folding
+host, and that this host renews while it folds. Processes of one host share its lease.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from pathlib import Path
 
 from autotrack.journal.host import boot_id
 
-EXPIRES = 60.0  # seconds after which a lease that was not renewed is anybody's
+EXPIRES = 60.0  # seconds without renewal after which any host may take over the lease
 
 
 class Lease:
-    """This host's claim on a store, kept in a file beside it."""
+    """A host's exclusive right to fold into a store, kept in a file beside the store."""
 
     def __init__(self, path: Path, holder: str | None = None) -> None:
-        """Name the file; `holder` stands for this host, by default its name and boot."""
+        """Use the file `path`; `holder` identifies this host, by default by its name and boot."""
         self.path = path
         self.holder = holder or f"{platform.node()} {boot_id()}"
 
     def take(self) -> bool:
-        """Get or renew the lease; False while another host has it. `OSError` if the file cannot be written."""
+        """Acquire or renew the lease; False while another host holds it. `OSError` if the file cannot be written."""
         if self._create():
             return True
         if self.holder_now() == self.holder:
@@ -38,7 +38,7 @@ class Lease:
     def _create(self) -> bool:
         fresh = self._fresh()
         try:
-            os.link(fresh, self.path)  # fails if it exists, on every file system of several hosts
+            os.link(fresh, self.path)  # fails if the file exists, also on network file systems
         except FileExistsError:
             return False
         finally:
@@ -46,7 +46,7 @@ class Lease:
         return True
 
     def _take_over(self) -> bool:
-        """Replace a stale lease; of several hosts that try, the last one has it, and each looks who that is."""
+        """Replace a stale lease; if several hosts do, the last one holds it, so each reads the file again."""
         self._fresh().rename(self.path)
         time.sleep(0.05)
         return self.holder_now() == self.holder
@@ -57,14 +57,14 @@ class Lease:
         return fresh
 
     def holder_now(self) -> str | None:
-        """Who has it, as far as the file can be read."""
+        """The host that holds the lease; None if the file cannot be read."""
         try:
             return str(json.loads(self.path.read_text())["holder"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def _is_stale(self) -> bool:
-        """Compared by the file server's clock: hosts need not agree on the time."""
+        """Whether the lease has expired, by the file server's clock, since the hosts' clocks may differ."""
         fresh = self._fresh()
         try:
             return fresh.stat().st_mtime - self.path.stat().st_mtime > EXPIRES

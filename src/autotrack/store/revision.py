@@ -1,6 +1,6 @@
-"""Which version of the schema a store has: made, checked and upgraded when it is opened.
+"""The version of a store's schema: created, checked or upgraded when the store is opened.
 
-Alembic is imported only for an upgrade; a new store is made from the metadata at once and stamped.
+Alembic is imported only for an upgrade; a new store is created from the metadata directly and stamped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _READ = text("SELECT version_num FROM alembic_version")
 
 
 def ensure_schema(engine: Engine) -> None:
-    """Make the store's schema the current one; `StoreVersionError` if it is a newer one."""
+    """Create or upgrade the schema; `StoreVersionError` for a newer one, `StoreError` for tables not autotrack's."""
     found = stored_revision(engine)
     if found == SCHEMA_REVISION:
         return
@@ -29,7 +29,7 @@ def ensure_schema(engine: Engine) -> None:
 
 
 def stored_revision(engine: Engine) -> str | None:
-    """The revision that the store is stamped with; None if it is not stamped at all."""
+    """The revision that the store is stamped with; None if it is not stamped."""
     with engine.connect() as connection:
         try:
             return connection.execute(_READ).scalar()

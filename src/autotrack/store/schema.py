@@ -1,11 +1,11 @@
 """The tables of the store, the same for SQLite and PostgreSQL.
 
-Times are integers: microseconds since the Unix epoch (UTC). Numbers that may be NaN are NULL where they are:
-SQLite has no NaN. Facts of a run hang on `runs.pk`, a small integer; `runs.id` is the name the world knows.
-Tables keep what was recorded; what is worked out when somebody looks (a crashed run) is in `statements`.
+Times are integers: microseconds since the Unix epoch (UTC). NaN is stored as NULL, since SQLite has no NaN. Facts of a
+run refer to `runs.pk`, a small integer; `runs.id` is the public id. Tables hold what was recorded; values computed on
+reading, such as the status of a crashed run, are in `query.statements`.
 
-Whatever may be revised carries the time of its latest revision, so that journals of one run can be folded in any
-order and the outcome is the same.
+A row that may be revised carries the time of its latest revision, so that journals of one run can be folded in any
+order with the same outcome.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ metadata = MetaData(
     }
 )
 
-# SQLite gives rowids only to INTEGER PRIMARY KEY; PostgreSQL needs the wider type
 _UNFINISHED = text("status = 'running'")
+# SQLite makes only INTEGER PRIMARY KEY the rowid; PostgreSQL needs the wider type
 _Pk = BigInteger().with_variant(Integer, "sqlite")
 
 
 def now() -> int:
-    """The present in microseconds since the Unix epoch."""
+    """The current time in microseconds since the Unix epoch."""
     return time.time_ns() // 1000
 
 
@@ -59,7 +59,7 @@ journals = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("position", BigInteger, nullable=False),
-    Column("state", String(8), nullable=False),  # as last seen: live, silent, dead; never a verdict on a run
+    Column("state", String(8), nullable=False),  # of the writer, as last seen: live, silent, dead
     Column("last_seen", BigInteger, nullable=False),
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
@@ -74,19 +74,19 @@ runs = Table(
     Column("pk", _Pk, primary_key=True, autoincrement=True),
     Column("id", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False, index=True),
-    Column("named", BigInteger),  # when it got this name; NULL for the placeholder of a start not yet seen
+    Column("named", BigInteger),  # when it got this name; NULL until its start is folded
     Column("experiment", Text, nullable=False, index=True),
     Column("kind", String(16), nullable=False),
-    Column("parent", Text, index=True),  # a run id, which may not have been seen yet
-    # the training of the parent that it belongs to; 0 for none, and once that training is the parent itself
+    Column("parent", Text, index=True),  # a run id, whose run may not be folded yet
+    # the training of the parent that the run belongs to; 0 for none, and once the training's own run is the parent
     Column("parent_training", Integer, nullable=False, default=0),
-    Column("status", String(16), nullable=False),  # running, finished, failed, killed, preempted; see `statements`
-    Column("attempt", Integer, nullable=False),  # the latest; 0 until the start was seen
+    Column("status", String(16), nullable=False),  # running, finished, failed, killed, preempted
+    Column("attempt", Integer, nullable=False),  # the latest; 0 until the start is folded
     Column("owner", String(32)),  # the journal of the latest attempt
     Column("user", Text, nullable=False),
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
-    Column("started", BigInteger, index=True),  # NULL until the start was seen
+    Column("started", BigInteger, index=True),  # NULL until the start is folded
     Column("ended", BigInteger),
     Column("duration", Double),  # seconds, all attempts together; NULL while running
     Column("exit_code", BigInteger),
@@ -94,7 +94,7 @@ runs = Table(
     Column("failure_message", Text),
     Column("traceback", Text),
     Column("last_event", BigInteger, nullable=False),  # the time of the latest fact
-    Column("deleted", BigInteger),  # a tombstone: when, else NULL
+    Column("deleted", BigInteger),  # when the run was deleted, else NULL
     Index("ix_runs_unfinished", "owner", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
 )
 
@@ -157,11 +157,11 @@ tags = Table(
     Column("time", BigInteger, nullable=False, default=now),
     Column("training", Integer, nullable=False, default=0),
     Index("ix_tags_key_value", "key", "value").ddl_if(dialect="sqlite"),
-    Index("ix_tags_key", "key").ddl_if(dialect="postgresql"),  # which cannot index values of any length
+    Index("ix_tags_key", "key").ddl_if(dialect="postgresql"),  # PostgreSQL cannot index long values
     sqlite_with_rowid=False,
 )
 
-# Params and tags of a run and of its only training that hide one another: see `covered`.
+# Params and tags of a run and of its only training that hide one another: see `folding.hidden_values`.
 covered = Table(
     "covered",
     metadata,
@@ -185,7 +185,7 @@ notes = Table(
     Index(None, "run_pk"),
 )
 
-# One row per metric of a run: what lists and searches need, so that they never touch history.
+# One row per metric of a run, with the values that lists and searches need, so that they never read history.
 metrics = Table(
     "metrics",
     metadata,
@@ -206,7 +206,7 @@ metrics = Table(
 # History in columns: an axis (steps and times) is shared by the metrics that were logged together, each of which
 # has its values in a row of its own. `chunks` encodes and decodes the bytes. A metric whose one and only point
 # survives as a double has no chunk at all: its row in `metrics` (count 1) is its history. Chunks of one metric may
-# overlap in time: who reads several orders the points by time, keeping the order where times are equal.
+# overlap in time: a reader of several orders the points by time, keeping the order where times are equal.
 metric_axes = Table(
     "metric_axes",
     metadata,
@@ -362,7 +362,7 @@ console = Table(
     Index(None, "run_pk"),
 )
 
-# What people did to records of the past: deleted, restored, freed.
+# The audit log: which user deleted, restored or freed records, and when.
 audit = Table(
     "audit",
     metadata,

@@ -21,7 +21,7 @@ _values = Writer(schema.metric_values)
 
 @dataclass
 class Piece:
-    """MetricPoints of metrics that were logged together, to be written as one or more chunks."""
+    """The points of metrics that were logged together, to be written as one or more chunks."""
 
     pk: int
     training: int
@@ -46,7 +46,7 @@ def write_chunks(connection: Connection, keys: Keys, pieces: Iterable[Piece]) ->
 
 
 def _cut(piece: Piece) -> Iterable[Piece]:
-    """Equal pieces of at most FULL points."""
+    """Split a piece into pieces of equal length, at most FULL points each."""
     count = len(piece.points.steps)
     if count <= FULL:
         return [piece]

@@ -1,7 +1,7 @@
 """Merges the small chunks that folding a live run leaves behind.
 
 While a run is live, sixteen chunks of about one size are merged into one of the next size, so that a point is rewritten
-only a few times; when the run ends, all chunks that are not full are merged into as few as possible.
+only a few times; when the run ends, its chunks that are less than half full are merged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from autotrack.store.folding.chunk_rows import FULL, Piece, write_chunks
 from autotrack.store.folding.rows import MetricPoints
 
 TOGETHER = 16  # chunks of one size that are merged
-_ENOUGH = FULL // 2  # points of a chunk that is left alone
+_ENOUGH = FULL // 2  # points from which on a chunk is not merged any more
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class _Axis:
     count: int
     first_time: int
     training: int
-    metrics: tuple[tuple[str, bytes], ...]  # keys, and what kind of numbers they hold
+    metrics: tuple[tuple[str, bytes], ...]  # keys, and the letter of their number type ("d", "q")
 
 
 def compact(connection: Connection, keys: Keys, live: Iterable[int], ended: Iterable[int]) -> None:

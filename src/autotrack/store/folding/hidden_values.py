@@ -19,11 +19,11 @@ from autotrack.store.bulk import Writer
 _hidden = Writer(schema.covered, key=("run_pk", "of", "key", "training"), newer="time")
 _writers = {
     table.name: Writer(table, key=("run_pk", "key"), newer="time") for table in (schema.params, schema.tags)
-}  # whose rows begin with run and key, and end with time and training
+}  # rows of both tables begin with run and key, and end with time and training
 
 
 def write_latest(connection: Connection, table: Table, rows: Iterable[Sequence[Any]], shared: Collection[int]) -> None:
-    """Write params or tags in place of earlier values of their keys, and keep the values that are hidden by it.
+    """Write params or tags over earlier values of their keys, and keep the values that this hides.
 
     `shared` are the keys of the runs that share their row with a training. Rows end with time and training.
     """
@@ -41,19 +41,19 @@ def write_latest(connection: Connection, table: Table, rows: Iterable[Sequence[A
 
 
 def _hide(connection: Connection, table: Table, rows: Iterable[Sequence[Any]]) -> None:
-    """Keep rows of params or tags in the table of hidden ones."""
+    """Keep rows of params or tags in the table `covered`."""
     hidden = [(row[0], table.name, row[1], row[-1], row[-2], json.dumps(list(row))) for row in rows]
     _hidden.write(connection, hidden)
 
 
 def hide_key(connection: Connection, table: Table, pk: int, key: str, training: int) -> None:
-    """Keep the shown value of a key as a hidden one, unless `training` logged it."""
+    """Copy the shown value of a key to the table `covered`, unless `training` logged it."""
     row = _of_others(connection, table, pk, training).get(key)
     _hide(connection, table, [row] if row is not None else [])
 
 
 def restore_hidden(connection: Connection, pk: int, children: Mapping[int, int]) -> None:
-    """Show the hidden values of a run and of its trainings; `children` maps their numbers to the keys of their runs."""
+    """Restore the hidden values of a run and its trainings; `children` maps training numbers to keys of runs."""
     mine = schema.covered.c.run_pk == pk
     found: dict[str, list[list[Any]]] = defaultdict(list)
     for row in connection.execute(select(schema.covered).where(mine)):

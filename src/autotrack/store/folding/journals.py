@@ -32,13 +32,13 @@ STORE = "store"  # the name of the store itself among the sinks of a journal
 FOREIGN_KEPT = 7 * 86_400.0  # seconds for which the journal of a silent writer on another machine is kept
 INCOMPLETE_KEPT = 3_600.0  # seconds until a journal whose creation was interrupted is deleted
 _TRIES = 3
-_RUNNING: ColumnElement[str] = literal_column("'running'")  # not a parameter: the partial index is only for this one
+_RUNNING: ColumnElement[str] = literal_column("'running'")  # no parameter, so that the partial index is used
 _SEEN_EVERY = 5_000_000  # microseconds between two updates of a writer's heartbeat
 
 
 @dataclass
 class _KnownJournal:
-    """A journal with what the store knew of it before the fold, and what the fold found.
+    """A journal, with its state in the store before the fold and its state now.
 
     `position`, `state` and `last_seen` (microseconds) are the stored ones, `found` is the state now. `moved` is set
     once a batch was folded, `complete` once all of it is folded and its writer is gone.
@@ -80,7 +80,7 @@ class JournalFold:
         for _ in range(_TRIES):
             self.store.use_copy(why)
             self._run(delete=False)
-            if not self.store.outdated:  # else a journal may have gone into the store after the copy was taken
+            if not self.store.outdated:  # else another process may have folded a journal and deleted it after the copy
                 break
         return self.report
 
@@ -91,7 +91,7 @@ class JournalFold:
             self._total = sum(journal.reader.size() for journal in found if journal.state != State.DEAD.value)
         for journal in found:
             if journal.state == State.DEAD.value:
-                journal.complete = True  # folded to its end after its writer was gone
+                journal.complete = True  # its writer was dead when it was last folded, so nothing is left to fold
             else:
                 self._fold(journal)
                 self._advance(journal.reader.size())
@@ -112,7 +112,7 @@ class JournalFold:
 
     def _fold(self, journal: _KnownJournal) -> None:
         journal.found = state = _state(journal.reader, shared=self.store.shared)
-        # of a live journal only what is written now, or a reader might follow the writer for ever
+        # fold a live journal only up to its present end, or the fold might follow the writer for ever
         until = journal.reader.committed() if state is not State.DEAD else None
         while until is None or journal.position < until:
             batch = journal.reader.read(journal.position, state=state)
@@ -183,7 +183,7 @@ class JournalFold:
 def fold_batch(store: Store, batch: Batch, blobs: Path, header: Header) -> TouchedRuns | None:
     """Write a batch whose files are in `blobs`, in one transaction; None if another process has folded its range.
 
-    An event that the database refuses does not keep the others out: it becomes a line in its run's capture report.
+    An event that the database refuses does not prevent the others: it becomes a line in its run's capture report.
     """
     missing = copy_blobs(store, batch, blobs)
     gathered = GatheredRows(batch, missing)
@@ -235,7 +235,7 @@ def _update_state(connection: Connection, journal: _KnownJournal, state: str, la
     journals_, runs = schema.journals.c, schema.runs.c
     mine = (journals_.id == journal.reader.id) & (journals_.position == journal.position)
     if state != State.DEAD.value:
-        mine &= journals_.state != State.DEAD.value  # found by another process meanwhile
+        mine &= journals_.state != State.DEAD.value  # another process has found the writer dead meanwhile
     changed = connection.execute(update(schema.journals).where(mine).values(state=state, last_seen=last_seen)).rowcount
     if changed and state == State.DEAD.value:
         unfinished = (runs.owner == journal.reader.id) & (runs.status == _RUNNING)

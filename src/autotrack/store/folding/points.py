@@ -44,7 +44,7 @@ class PointWriter:
                 known.add(summary)
 
     def _add_stored(self, known: set[int]) -> list[MetricSummary]:
-        """Put the stored summaries of the same metrics before those of the batch; returns them as they were stored."""
+        """Merge the stored summaries of the same metrics into those of the batch; returns copies of the stored ones."""
         stored: list[MetricSummary] = []
         for row in rows_in(self.connection, schema.metrics, "run_pk", {pk for pk, _ in self.summaries if pk in known}):
             summary = self.summaries.get((row.run_pk, row.key))
@@ -55,7 +55,7 @@ class PointWriter:
         return stored
 
     def _integers(self) -> set[Metric]:
-        """The metrics of which the batch has whole numbers."""
+        """The metrics that have integer values in the batch."""
         return {
             (piece.pk, key)
             for piece in self.pieces

@@ -1,4 +1,4 @@
-"""From the events of a batch to rows of the store, before any of them is written.
+"""Turns the events of a batch into rows of the store, before any of them is written.
 
 This needs no database, so it is done before the transaction begins. A fact belongs to a `Slot`, which is a run or a
 training inside it; the row of `runs` that a slot stands for is known only once the batch is written.
@@ -92,7 +92,7 @@ class GatheredRows:
         self.rows.setdefault(table, []).append((slot, values))
 
     def _of_the_run(self, event: AnyEvent, time: int) -> None:
-        """An event of the state of its run, which `runs` holds, is no row of its own."""
+        """Add no row for an event that changes the state of its run: `runs` holds these changes."""
 
     def _params(self, event: events.Params, time: int) -> None:
         slot = self.slot(event.run, event.training)
@@ -195,7 +195,7 @@ _takers: dict[type, Callable[..., None]] = {
 
 
 def moments(seconds: npt.NDArray[np.float64]) -> Ints:
-    """As `micros`, of an array."""
+    """An array of seconds as whole microseconds; 0 where a number cannot be a time."""
     return np.rint(np.where(np.abs(seconds) < LATEST, seconds, 0.0) * 1e6).astype(np.int64)
 
 
@@ -205,13 +205,13 @@ def as_json(value: Any) -> str:
 
 
 def number_or_none(value: float) -> float | None:
-    """The number; None for NaN."""
+    """`value`; None for NaN, which the database stores as NULL."""
     return None if isnan(value) else value
 
 
 @functools.lru_cache(maxsize=10_000)
 def searchable(value: str) -> tuple[float | None, str]:
-    """The number and the text by which filters find a param, given as JSON; the text of a string has no quotes."""
+    """The number and the text by which filters find a param with the JSON `value`; a string's text has no quotes."""
     first = value[:1]
     if first == '"':
         return None, _string(value)[:LONGEST_TEXT]
@@ -227,12 +227,12 @@ def searchable(value: str) -> tuple[float | None, str]:
 def _string(value: str) -> str:
     try:
         return str(msgspec.json.decode(value))
-    except msgspec.DecodeError:  # half of a surrogate pair: JSON can write it, no database can hold it
+    except msgspec.DecodeError:  # half of a surrogate pair, which JSON can hold but no database
         return str(json.loads(value)).encode(errors="replace").decode()
 
 
 def leaves(data: Any, path: str) -> Iterator[tuple[str, float | None, str]]:
-    """The scalar leaves of a section as dotted path, number and text; without long strings."""
+    """Yield the scalar leaves of a section as dotted path, number and text; without long strings and ends of lists."""
     if isinstance(data, dict):
         for key, value in data.items():
             yield from leaves(value, f"{path}.{key}")

@@ -26,17 +26,17 @@ _S = TypeVar("_S")
 
 @dataclass
 class TouchedRuns:
-    """The runs that a batch touches, by id. `known` and `ended` are keys of rows."""
+    """The runs that a batch changes. Ids are run ids; keys are values of `runs.pk`."""
 
-    runs: dict[str, RunState] = field(default_factory=dict)  # those that the batch names
-    pks: dict[str, int] = field(default_factory=dict)  # of these and of the runs of their trainings
-    known: set[int] = field(default_factory=set)  # the store had them before
+    runs: dict[str, RunState] = field(default_factory=dict)  # the runs that the batch names
+    pks: dict[str, int] = field(default_factory=dict)  # keys by id, of `runs` and of the runs of their trainings
+    known: set[int] = field(default_factory=set)  # keys of runs that the store had before the batch
     ended: set[int] = field(default_factory=set)
-    moved: list[tuple[int, int, int]] = field(default_factory=list)  # run, number of the training, its new run
+    moved: list[tuple[int, int, int]] = field(default_factory=list)  # run's key, training's number, new key
 
     @property
     def shared(self) -> set[int]:
-        """The keys of runs that have a row in common with their only training."""
+        """The keys of runs that share their row with their only training."""
         return {
             self.pks[run.id]
             for run in self.runs.values()
@@ -61,7 +61,7 @@ def write_runs(connection: Connection, gathered: GatheredRows, keys: Keys) -> To
 
 
 def _load(connection: Connection, gathered: GatheredRows, touched: TouchedRuns) -> list[RunState]:
-    """The stored states of the runs that the batch names, and of those runs of trainings that it may change."""
+    """Load the states of the runs that the batch names, and of the runs of trainings that it may change."""
     runs: dict[int, RunState] = {}
     for row in rows_in(connection, schema.runs, "id", gathered.runs):
         runs[row.pk] = _run_of(row)
@@ -84,7 +84,7 @@ def _load(connection: Connection, gathered: GatheredRows, touched: TouchedRuns) 
 
 
 def _number(applied: AppliedBatch, touched: TouchedRuns, keys: Keys) -> None:
-    """Give new runs their keys, and list the trainings whose facts move to a new run."""
+    """Assign keys to new runs, and list the trainings whose facts move to a new run."""
     new = [run for run in applied.changed if run not in touched.pks]
     touched.pks.update(zip(new, keys.take(schema.runs, len(new)), strict=True))
     touched.ended = {touched.pks[run] for run in applied.ended}
@@ -95,7 +95,7 @@ def _number(applied: AppliedBatch, touched: TouchedRuns, keys: Keys) -> None:
 
 
 def _put_below_trainings(connection: Connection, applied: AppliedBatch) -> None:
-    """Put stored runs below the changed runs of trainings, and changed runs below stored runs of trainings."""
+    """Set the parent of stored runs to changed runs of trainings, and of changed runs to stored runs of trainings."""
     runs = schema.runs
     below = (runs.c.parent == bindparam("of")) & (runs.c.parent_training == bindparam("number"))
     moving = runs.update().where(below).values(parent=bindparam("child"), parent_training=0)
@@ -157,11 +157,11 @@ def _training_of(row: Any, run: str) -> TrainingState:
 
 
 def _row(columns: Iterable[str], state: object, **stored: Any) -> tuple[Any, ...]:
-    """The values of a row: those given by column, and the attributes of the state for all others."""
+    """The values of `columns`: from `stored` where given, else the attributes of `state` of the same names."""
     return tuple([stored[name] if name in stored else getattr(state, name) for name in columns])
 
 
 def _state(kind: type[_S], row: Any, **fields: Any) -> _S:
-    """The state that a row holds; `fields` are those without a column of the same name."""
+    """Create a state of class `kind` from a row; `fields` are the values that have no column of the same name."""
     plain = {name: getattr(row, name) for name in kind.__slots__ if name in row._fields}  # type: ignore[attr-defined]
     return kind(**{**plain, **fields})

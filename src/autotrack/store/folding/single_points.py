@@ -20,7 +20,7 @@ from autotrack.store.folding.chunk_rows import Piece
 from autotrack.store.folding.rows import MetricPoints
 from autotrack.store.folding.summaries import MetricSummary
 
-_EXACT = 1 << 53  # whole numbers up to here survive as doubles
+_EXACT = 1 << 53  # integers up to here are exact as doubles
 
 Metric = tuple[int, str]  # the key of the run, and that of the metric
 
@@ -43,7 +43,7 @@ def without_single_points(piece: Piece, summaries: Mapping[Metric, MetricSummary
 def pieces_of_single_points(
     connection: Connection, stored: Iterable[MetricSummary], integers: Collection[Metric]
 ) -> list[Piece]:
-    """The points that are stored in these summaries alone, as pieces for chunks; those of `integers` as int64."""
+    """The points that are stored only in these summaries, as pieces for chunks; int64 for the metrics `integers`."""
     single = [summary for summary in stored if summary.count == 1]
     if not single:
         return []

@@ -62,7 +62,7 @@ def _move_sections(connection: Connection, run_pk: int, number: int, child_pk: i
 
 
 def _sections_of(pk: int) -> Select[Any]:
-    """The sections of a run in order of attempt and training; of one name the last is the searchable one."""
+    """The statement for the sections of a run by attempt and training; the last one of a name is searchable."""
     sections = schema.sections.c
     return (
         select(sections.name, sections.data).where(sections.run_pk == pk).order_by(sections.attempt, sections.training)
@@ -70,7 +70,7 @@ def _sections_of(pk: int) -> Select[Any]:
 
 
 def _move_history(connection: Connection, run_pk: int, number: int, child_pk: int) -> list[str]:
-    """Move the chunks of the training; returns the metrics of which the run keeps chunks of its own."""
+    """Move the chunks of the training; returns the metrics that have chunks in both runs now."""
     axes, values = schema.metric_axes, schema.metric_values
     mine = (axes.c.run_pk == run_pk) & (axes.c.training == number)
     moved = set(connection.execute(select(axes.c.pk).where(mine)).scalars())

@@ -21,7 +21,7 @@ _summary_row = attrgetter(*_metrics.columns)
 
 @dataclass(slots=True)
 class MetricSummary:
-    """A row of `metrics`. Values are None where they are NaN; `min` and `max` are of the others."""
+    """A row of `metrics`. NaN values are None; `min` and `max` skip them."""
 
     run_pk: int
     key: str
@@ -42,7 +42,7 @@ class MetricSummary:
     training: int = 0
 
     def add(self, other: MetricSummary) -> None:
-        """Add the points of `other`; of points with the same time its own are the later ones."""
+        """Add the points of `other`; at equal times those of `other` count as the later ones."""
         if other.first_time < self.first_time:
             self.first, self.first_step, self.first_time = other.first, other.first_step, other.first_time
         if other.last_time >= self.last_time:
@@ -56,12 +56,12 @@ class MetricSummary:
 
 
 def _beats(known: float | None, since: int | None, value: float, time: int | None, sign: int) -> bool:
-    """Whether a value, given times its sign, beats the known one: it is greater, or equal and earlier."""
+    """Whether `value`, already multiplied by `sign`, is greater than `sign * known`, or equal and earlier."""
     return known is None or value > sign * known or (value == sign * known and (time or 0) < (since or 0))
 
 
 def summarise(pk: int, key: str, axis: tuple[Ints, Ints], values: npt.NDArray[Any], training: int) -> MetricSummary:
-    """The summary of points of one metric, at least one; `axis` holds their steps and times."""
+    """Summarise the points of one metric, at least one; `axis` holds their steps and times."""
     steps, times = axis
     count = len(values)
     if count == 1:
@@ -94,5 +94,5 @@ def _number(value: Any) -> float | None:
 
 
 def write_summaries(connection: Connection, summaries: Iterable[MetricSummary]) -> None:
-    """Write summaries, in place of those that are there."""
+    """Write summaries, in place of stored ones of the same metrics."""
     _metrics.write(connection, [_summary_row(summary) for summary in summaries])

@@ -33,7 +33,7 @@ _appended = {
 def claim(connection: Connection, batch: Batch, header: Header) -> bool:
     """Move the journal's cursor over the batch; False if another process has folded its range already.
 
-    The first statement of the transaction that applies the batch.
+    This is the first statement of the transaction that writes the batch.
     """
     journals, created = schema.journals, round(header.created * 1e6)
     insert = _insert(connection, journals).values(
@@ -107,7 +107,7 @@ def _move_split_trainings(connection: Connection, touched: TouchedRuns) -> None:
     for run_pk, number, child_pk in touched.moved:
         move_training(connection, run_pk, number, child_pk)
         children[run_pk][number] = child_pk
-        touched.known.add(child_pk)  # it has stored facts now, before those of the batch
+        touched.known.add(child_pk)  # the moved facts are stored before those of the batch
     for run_pk, found in children.items():
         restore_hidden(connection, run_pk, found)
 

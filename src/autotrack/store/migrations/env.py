@@ -1,4 +1,4 @@
-"""What Alembic runs to upgrade a store: on the connection, and inside the transaction, that `revision` hands over."""
+"""Alembic's script for upgrading a store, on the connection and inside the transaction that `revision` passes."""
 
 from __future__ import annotations
 
