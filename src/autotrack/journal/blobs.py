@@ -211,17 +211,22 @@ def taken(target: Path) -> int | None:
 
 
 def free(blobs: Path, digest: str, stamp: int) -> bool:
-    """Delete a blob unless it was marked as used after `stamp`; returns whether it was deleted.
+    """Delete a blob unless it was marked as used after the recent mark `stamp`; returns whether it was deleted."""
+    if stamp % 1_000_000_000 == 0:
+        return False  # a file system that keeps whole seconds cannot order two marks
+    return delete_unused(blobs, digest, stamp)
+
+
+def delete_unused(blobs: Path, digest: str, stamp: int) -> bool:
+    """Delete a blob if `stamp` is still its mark of use; returns whether it was deleted.
 
     The blob is renamed first, so that a process that needs it from then on stores it again, and renamed back if
     another process marked it just before.
     """
-    if stamp % 1_000_000_000 == 0:
-        return False  # a file system that keeps whole seconds cannot order two marks
     target = blob_path(blobs, digest)
     aside = _fresh(blobs)
     try:
-        os.rename(target, aside)
+        target.rename(aside)
     except OSError:
         return False
     if aside.stat().st_mtime_ns == stamp:

@@ -65,8 +65,11 @@ class Blobs:
 
     def put(self, data: bytes | Path) -> str:
         """Store bytes, or a copy of a file, unless they are stored already; returns their SHA-256."""
+        if self.folder is not None:
+            return self._put_here(self.folder, data)
         digest = _digest(_blocks(data))
-        self._put(data, digest)
+        if not self.exists(digest):
+            self._upload(data, digest)
         return digest
 
     def bring(self, folder: Path, digest: str) -> bool:
@@ -74,11 +77,12 @@ class Blobs:
         source = folder / _place(digest)
         if self._taken(digest):
             return True
-        if not source.is_file():
+        if not source.is_file() or _digest(_blocks(source)) != digest:
             return False
-        if _digest(_blocks(source)) != digest:
-            return False
-        self._put(source, digest)
+        if self.folder is not None:
+            self._put_here(self.folder, source)
+        else:
+            self._upload(source, digest)
         return True
 
     def read(self, digest: str) -> bytes:
@@ -128,22 +132,15 @@ class Blobs:
             try:
                 if self.folder is None:
                     obstore.delete(self._store, _place(digest))
-                elif _since(self.folder / _place(digest)) <= older_than:
-                    self._free(self.folder / _place(digest))
+                    continue
+                path = self.folder / _place(digest)
+                stamp = path.stat().st_mtime_ns
+                if _since(path) <= older_than:
+                    blobs.delete_unused(self.folder, digest, stamp)
             except (FileNotFoundError, Absent):
                 continue
             except BaseError as error:
                 raise self._failed(error) from error
-
-    def _free(self, path: Path) -> None:
-        """Delete a local file unless a process marks it as used meanwhile; the next writer stores it again."""
-        before = path.stat().st_mtime_ns
-        aside = path.with_suffix(".going")
-        path.rename(aside)
-        if aside.stat().st_mtime_ns != before and not path.exists():
-            aside.rename(path)
-        else:
-            aside.unlink()
 
     def list(self) -> Iterator[Blob]:
         """Yield all files, in no particular order."""
@@ -167,9 +164,13 @@ class Blobs:
             if not _DIGEST.fullmatch(path.name) and path.is_file() and _since(path) < older_than:
                 path.unlink(missing_ok=True)
 
-    def _put(self, data: bytes | Path, digest: str) -> None:
-        if self._taken(digest):
-            return
+    def _put_here(self, folder: Path, data: bytes | Path) -> str:
+        try:
+            return blobs.put_bytes(folder, data) if isinstance(data, bytes) else blobs.put_file(folder, data)[0]
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _upload(self, data: bytes | Path, digest: str) -> None:
         try:
             obstore.put(self._store, _place(digest), data, mode="create", use_multipart=False)
         except AlreadyExistsError:
@@ -191,7 +192,7 @@ class Blobs:
         except BaseError as error:
             raise self._failed(error) from error
 
-    def _failed(self, error: BaseError) -> StoreError:
+    def _failed(self, error: BaseError | OSError) -> StoreError:
         return StoreError(f"the files at {self.where} cannot be reached: {error}")
 
 
