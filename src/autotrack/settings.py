@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from autotrack._process import on_reset
 from autotrack.exceptions import ConfigurationError
 from autotrack.place import Place
 
@@ -55,15 +56,26 @@ class Settings:
         return replace(self, **{name: _checked(name, value) for name, value in changes.items()})
 
 
-def load(code: Mapping[str, Any] | None = None, start: Path | None = None) -> Settings:
-    """The settings of a program with the working directory `start`; `code` are those set by `configure`.
+_in_code: dict[str, Any] = {}
+
+
+def load(changes: Mapping[str, Any] | None = None, start: Path | None = None) -> Settings:
+    """The settings of this program with the working directory `start`, as they would be after `changes` in code.
 
     `AUTOTRACK=0` overrides everything; otherwise code overrides the environment, which overrides pyproject.
     """
     settings = Settings().with_changes(_from_pyproject(start or Path.cwd()))
     settings = settings.with_changes(_from_environment())
-    settings = settings.with_changes(code or {})
+    settings = settings.with_changes({**_in_code, **(changes or {})})
     return replace(settings, enabled=False) if switched_off() else settings
+
+
+def change_in_code(changes: Mapping[str, Any]) -> None:
+    """Keep `changes`, which `load` has accepted, for the rest of this process."""
+    _in_code.update(changes)
+
+
+on_reset(_in_code.clear)
 
 
 def switched_off() -> bool:

@@ -228,7 +228,6 @@ class Collector:
 
 _collector: Collector | None = None
 _making = threading.Lock()
-_code_settings: dict[str, Any] = {}
 _stack: ContextVar[tuple[OpenRun, ...]] = ContextVar("autotrack_runs", default=())
 _paused: ContextVar[bool] = ContextVar("autotrack_paused", default=False)
 pauses = 0
@@ -248,28 +247,42 @@ def collector() -> Collector:
     if _collector is None:
         with _making:
             if _collector is None:
-                settings = settings_module.load(_code_settings)
+                settings = settings_module.load()
                 _collector = Collector(settings, settings_module.find_place(settings))
     return _collector
 
 
+def existing_collector() -> Collector | None:
+    """The collector of this process, if it has one already."""
+    return _collector
+
+
+@contextmanager
+def new_collector() -> Iterator[Collector]:
+    """Inside the block this process has a new collector, and afterwards the one that it had before."""
+    global _collector
+    saved, _collector = _collector, None
+    try:
+        yield collector()
+    finally:
+        _collector = saved
+
+
 def configure(changes: Mapping[str, Any]) -> None:
     """Apply `changes` to the settings made in code; they apply to runs that start afterwards."""
-    merged = {**_code_settings, **changes}
-    settings = settings_module.load(merged)
+    settings = settings_module.load(changes)
     if _collector is not None:
         _collector.settle(settings, settings_module.find_place(settings))
-    _code_settings.update(changes)
+    settings_module.change_in_code(changes)
 
 
 @on_reset
 def forget() -> None:
-    """Finish the open runs of this process, close its journal, and clear the settings made in code."""
+    """Finish the open runs of this process and close its journal."""
     global _collector
     owner, _collector = _collector, None
     if owner is not None:
         owner.end()
-    _code_settings.clear()
     _stack.set(())
 
 

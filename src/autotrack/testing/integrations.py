@@ -95,13 +95,11 @@ def recording_to(folder: Path) -> Iterator[Place]:
     remove = _guard.add_failure_hook(lambda what, error: failures.append((what, error)))
     previous = os.environ.get("AUTOTRACK_DIR")
     os.environ["AUTOTRACK_DIR"] = str(folder)
-    saved, collector_module._collector = collector_module._collector, None
     try:
-        owner = collector_module.collector()
-        yield owner.place
-        owner.background.wait(30)
+        with collector_module.new_collector() as owner:
+            yield owner.place
+            owner.background.wait(30)
     finally:
-        collector_module._collector = saved
         if previous is None:
             del os.environ["AUTOTRACK_DIR"]
         else:

@@ -105,7 +105,7 @@ class Session:
     def _on_end(self, result: Any) -> None:
         with guarded("the end of a cell"):
             self._cells.ended()
-            owner = collector_module._collector
+            owner = collector_module.existing_collector()
             if owner is not None and self._output.has_news:
                 owner.background.submit("the output of cells", self._output.fetch)
             for run in self._open_before:
@@ -196,5 +196,5 @@ def forget() -> None:
 
 
 def _open_runs() -> list[Run]:
-    owner = collector_module._collector
+    owner = collector_module.existing_collector()
     return [] if owner is None else open_runs(owner)
