@@ -70,3 +70,81 @@ def test_fork_inside_an_import_of_the_same_thread(script: Any) -> None:
         """
     )
     assert done.stdout.strip() == "free"
+
+
+def test_a_fork_waits_for_no_import_that_waits_for_the_fork(script: Any) -> None:
+    """An import that asks for a logger during a fork goes on, though `logging` holds its lock while a process forks."""
+    done = script(
+        """
+        import os, sys, threading
+        assert "logging" not in sys.modules
+        from autotrack.environment import imports
+        imports._PATIENCE = 3600.0
+        import logging
+
+        held, forking = threading.Event(), threading.Event()
+
+        def load():
+            with imports.loading():
+                held.set()
+                forking.wait()
+                for number in range(2000):
+                    logging.getLogger(f"logger {number}")
+
+        os.register_at_fork(before=forking.set)
+        thread = threading.Thread(target=load)
+        thread.start()
+        held.wait()
+        if os.fork() == 0:
+            os._exit(0)
+        os.wait()
+        thread.join()
+        print("done")
+        """
+    )
+    assert done.stdout.strip() == "done"
+
+
+def test_forks_wait_in_vain_only_once(script: Any) -> None:
+    """While one block goes on for long, the first fork waits for it, those after it do not; then all wait again."""
+    done = script(
+        """
+        import os, threading
+        from autotrack.environment import imports
+
+        waits = []
+
+        class Lock:
+            def __init__(self, lock):
+                self.lock, self.release = lock, lock.release
+
+            def acquire(self, timeout):
+                waits.append(timeout)
+                return self.lock.acquire(timeout=min(timeout, 0.01))
+
+        lock = imports._lock
+        imports._lock = Lock(lock)
+        entered, leave = threading.Event(), threading.Event()
+
+        def load():
+            with lock:
+                entered.set()
+                leave.wait()
+            imports._in_vain = False
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        entered.wait()
+        for _ in range(3):
+            if os.fork() == 0:
+                os._exit(0)
+            os.wait()
+        leave.set()
+        thread.join()
+        if os.fork() == 0:
+            os._exit(0)
+        os.wait()
+        print(waits)
+        """
+    )
+    assert done.stdout.strip() == "[5.0, 0, 0, 5.0]"

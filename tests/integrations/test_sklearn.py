@@ -414,7 +414,8 @@ def test_sparse_data_stays_sparse(autolog, only):
     """A 20,000 × 20,000 matrix with 40,000 values is recorded without a dense copy of it."""
     import tracemalloc
 
-    X = scipy.sparse.random(20_000, 20_000, density=1e-4, format="csr", random_state=0)
+    rows, columns = np.random.default_rng(0).integers(20_000, size=(2, 40_000))
+    X = scipy.sparse.csr_matrix((np.ones(40_000), (rows, columns)), shape=(20_000, 20_000))
     y = np.arange(20_000) % 2
     model = LogisticRegression(max_iter=3)
     tracemalloc.start()

@@ -557,8 +557,8 @@ def test_large_data_is_never_copied(script, kind):
     """Fit, prediction, score and metrics on 200 MB, or on a sparse matrix that would be 3 GB, take + 50 MB at most."""
     made = {
         "array": "X = np.ones((250_000, 100)); X[:, 0] = np.arange(250_000) % 7; y = np.arange(250_000) % 2",
-        "sparse": "X = scipy.sparse.random(20_000, 20_000, density=1e-4, format='csr', random_state=0); "
-        "y = np.arange(20_000) % 2",
+        "sparse": "places = np.random.default_rng(0).integers(20_000, size=(2, 40_000)); "
+        "X = scipy.sparse.csr_matrix((np.ones(40_000), places), shape=(20_000, 20_000)); y = np.arange(20_000) % 2",
     }
     script(
         f"""
