@@ -1,4 +1,4 @@
-// What the page knows, what is shown of it, and the small things every part needs.
+// The data of the page, the selection that is shown, and helper functions of all parts.
 const data = JSON.parse(document.getElementById("data").textContent);
 const runs = data.runs;
 const PALETTE = ["#4269d0", "#e8950c", "#e0554b", "#2aa198", "#3ca951", "#d55c9a", "#8f56e0", "#5aa2e8", "#9c6b4e", "#7c8494"];
