@@ -128,8 +128,14 @@ class Attempt:
     journal: str
 
     @classmethod
-    def of(cls, row: Row[Any], status: str) -> Attempt:
-        """The attempt that a row of `attempts` holds, with its `status` as of now."""
+    def of(cls, row: Row[Any], latest: int, run_status: str) -> Attempt:
+        """The attempt that a row of `attempts` holds.
+
+        The status of one without an end is crashed if it is not the `latest` of the run, else the run's status.
+        """
+        status = row.status
+        if status == "running":
+            status = "crashed" if row.attempt < latest else run_status
         started, ended = moment(row.started), moment(row.ended)
         return cls(row.attempt, status, started, ended, row.user, row.host, row.pid, row.journal)
 

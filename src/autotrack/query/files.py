@@ -71,6 +71,14 @@ class Artifact(File):
     stored: bool
     version: int = 1
 
+    @classmethod
+    def of(cls, row: Row[Any], version: int, blobs: Callable[[], Blobs]) -> Artifact:
+        """The artifact that a row of `artifacts` holds."""
+        return cls(
+            row.digest, row.size, row.media_type, row.step, point_in_time(row.time), json.loads(row.meta), row.name,
+            row.kind, row.source, row.stored, version, training=row.training, _blobs=blobs,
+        )  # fmt: skip
+
     def __str__(self) -> str:
         return f"artifact {self.name!r}"
 
@@ -92,6 +100,14 @@ class Media(File):
 
     key: str
     kind: str
+
+    @classmethod
+    def of(cls, row: Row[Any], blobs: Callable[[], Blobs]) -> Media:
+        """The media file that a row of `media` holds."""
+        return cls(
+            row.digest, row.size, row.media_type, row.step, point_in_time(row.time), json.loads(row.meta), row.key,
+            row.kind, training=row.training, _blobs=blobs,
+        )  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key!r}"
@@ -116,6 +132,15 @@ class Model:
     files: tuple[Artifact, ...] = ()
     training: int = 0
 
+    @classmethod
+    def of(cls, row: Row[Any], artifacts: Iterable[Artifact]) -> Model:
+        """The model that a row of `models` holds, with its files among the run's artifacts."""
+        files = tuple(file for file in artifacts if file.kind == "model" and file.name.startswith(f"{row.name}/"))
+        return cls(
+            row.name, row.flavor, row.digest, row.size, row.stored, point_in_time(row.time), json.loads(row.meta),
+            files, row.training,
+        )  # fmt: skip
+
 
 def artifacts_of(rows: Iterable[Row[Any]], blobs: Callable[[], Blobs]) -> list[Artifact]:
     """The artifacts in rows of `artifacts`, ordered from the oldest; numbers the versions of each name."""
@@ -123,26 +148,5 @@ def artifacts_of(rows: Iterable[Row[Any]], blobs: Callable[[], Blobs]) -> list[A
     found = []
     for row in rows:
         versions[row.name] += 1
-        artifact = Artifact(
-            row.digest, row.size, row.media_type, row.step, point_in_time(row.time), json.loads(row.meta), row.name,
-            row.kind, row.source, row.stored, versions[row.name], training=row.training, _blobs=blobs,
-        )  # fmt: skip
-        found.append(artifact)
+        found.append(Artifact.of(row, versions[row.name], blobs))
     return found
-
-
-def media_of(row: Row[Any], blobs: Callable[[], Blobs]) -> Media:
-    """The media file in a row of `media`."""
-    return Media(
-        row.digest, row.size, row.media_type, row.step, point_in_time(row.time), json.loads(row.meta), row.key,
-        row.kind, training=row.training, _blobs=blobs,
-    )  # fmt: skip
-
-
-def model_of(row: Row[Any], artifacts: Iterable[Artifact]) -> Model:
-    """The model in a row of `models`, with its files among the run's artifacts."""
-    files = tuple(file for file in artifacts if file.kind == "model" and file.name.startswith(f"{row.name}/"))
-    return Model(
-        row.name, row.flavor, row.digest, row.size, row.stored, point_in_time(row.time), json.loads(row.meta), files,
-        row.training,
-    )  # fmt: skip

@@ -27,7 +27,7 @@ from autotrack.query.facets import (
     moment,
     point_in_time,
 )
-from autotrack.query.files import Artifact, Media, Model, artifacts_of, media_of, model_of
+from autotrack.query.files import Artifact, Media, Model, artifacts_of
 from autotrack.query.metric_aliases import ByMetric
 from autotrack.query.pages import Page, children_of
 from autotrack.query.params import Params
@@ -164,12 +164,12 @@ class Record:
     @cached_property
     def media(self) -> list[Media]:
         """Logged media (images, sounds, …), ordered by key and step."""
-        return [media_of(row, self._blobs) for row in self._rows(schema.media)]
+        return [Media.of(row, self._blobs) for row in self._rows(schema.media)]
 
     @cached_property
     def models(self) -> Named[Model]:
         """Saved models, oldest first."""
-        return Named(model_of(row, self.artifacts) for row in self._rows(schema.models))
+        return Named(Model.of(row, self.artifacts) for row in self._rows(schema.models))
 
     @cached_property
     def datasets(self) -> Named[Dataset]:
@@ -189,13 +189,7 @@ class Record:
     @cached_property
     def attempts(self) -> list[Attempt]:
         """The attempts, first to last: one, unless the run was resumed."""
-        return [Attempt.of(row, self._attempt_status(row)) for row in self._rows(schema.attempts)]
-
-    def _attempt_status(self, row: Row[Any]) -> str:
-        """The status of an attempt: without an end, crashed if a later one began, else the run's status."""
-        if row.status != "running":
-            return str(row.status)
-        return "crashed" if row.attempt < self.attempt else self.status
+        return [Attempt.of(row, self.attempt, self.status) for row in self._rows(schema.attempts)]
 
     @cached_property
     def trainings(self) -> list[TrainingInfo]:

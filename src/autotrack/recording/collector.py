@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -67,7 +68,7 @@ class Collector:
         self.deferred = Deferred()
         self.open_runs: dict[str, OpenRun] = {}
         self.finished_runs = 0
-        self.model_bytes: dict[str, int] = {}
+        self.model_bytes: Counter[str] = Counter()  # the stored bytes of models by run
         self.last_run: OpenRun | None = None
         self.last_runs: dict[int, OpenRun] = {}
         self.pulses: list[Callable[[], None]] = []

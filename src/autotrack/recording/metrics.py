@@ -7,7 +7,7 @@ import struct
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotrack.events import Frame
 from autotrack.exceptions import InvalidValueError
@@ -16,6 +16,9 @@ from autotrack.recording.collector import Collector, is_paused
 from autotrack.recording.gpu_rows import on_gpu
 from autotrack.recording.recorder import Recorder
 from autotrack.values import as_number, checked_key
+
+if TYPE_CHECKING:
+    from autotrack.recording.media import AsMedia
 
 _now = time.time
 _letters = {float: "d", int: "q", bool: "q"}
@@ -100,8 +103,8 @@ class MetricRecorder(Recorder):
                 self._append_row(series.packer, step, when, tuple(numbers.values()))
                 series.counter[0] = max(series.counter[0], step)
                 series.latest = numbers
-        for key, (kind, data, media_type) in others.items():
-            self._media(key, kind, data, media_type, step)
+        for key, media in others.items():
+            self._record_media(key, media, step)
 
     def _series_for(self, values: Mapping[str, Any], numbers: Mapping[str, float | int]) -> _Series | None:
         shape = (*numbers, *map(type, numbers.values()))
@@ -153,11 +156,11 @@ def _checked_step(step: Any) -> int | None:
     raise InvalidValueError(f"step {step!r} is not a whole number; log it as a metric of its own beside an int step")
 
 
-def _sorted_out(values: Any, prefix: str = "") -> tuple[dict[str, float | int], dict[str, tuple[Any, bytes, str]]]:
+def _sorted_out(values: Any, prefix: str = "") -> tuple[dict[str, float | int], dict[str, AsMedia]]:
     if not isinstance(values, Mapping):
         raise InvalidValueError(f"metrics are a mapping of names to values, not a {type(values).__name__}")
     numbers: dict[str, float | int] = {}
-    others: dict[str, tuple[Any, bytes, str]] = {}
+    others: dict[str, AsMedia] = {}
     for name, value in values.items():
         key = prefix + checked_key(name)
         if isinstance(value, Mapping):
@@ -176,5 +179,5 @@ def _sorted_out(values: Any, prefix: str = "") -> tuple[dict[str, float | int], 
             raise InvalidValueError(
                 f"metric {key!r}: a {type(value).__name__} is neither a number nor a figure, image, table or text"
             )
-        others[key] = (media.kind, media.data, media.media_type)
+        others[key] = media
     return numbers, others

@@ -229,7 +229,7 @@ def _nothing(self: Recorder, *_args: Any, **_options: Any) -> None:
 
 def silence(kind: type[Recorder]) -> None:
     """Replace every recording method of the class `kind` by one that does nothing."""
-    for name in vars(Recorder).keys() | vars(MetricRecorder).keys():
+    for name in dir(MetricRecorder):
         if name.startswith("log") or name in {"emit", "set_tags", "set_tag", "note", "report", "record_model"}:
             setattr(kind, name, _nothing)
     kind.is_silent = True

@@ -295,8 +295,7 @@ class Checkpoints:
                 self._drop(checkpoint, kept)
 
     def _count(self, size: int) -> None:
-        stored = self._owner.model_bytes
-        stored[self._training.id] = stored.get(self._training.id, 0) + size
+        self._owner.model_bytes[self._training.id] += size
 
     def _freed_by(self, checkpoints: list[_Checkpoint]) -> int:
         numbers = {one.number for one in checkpoints}

@@ -52,7 +52,7 @@ class Source:
             cell = self._cells.first(count)[-1]
             part = self._parts[count - 1]
         meta = {"cell": cell.number, "cells": count, "withheld": list(kept.withheld)}
-        run._artifact(CODE, kept.digest, kept.size, "source", None, "", MEDIA_TYPE, meta)
+        run._record_artifact(CODE, kept.digest, kept.size, kind="source", media_type=MEDIA_TYPE, meta=meta)
         if began:
             run.log_bytes(part.encode(errors="backslashreplace"), CELL, kind="source", media_type=MEDIA_TYPE)
         for number in kept.withheld:
@@ -67,7 +67,7 @@ class Source:
             if secret:
                 self._withheld.append((place, cell.number))
             self._parts.append(_part(cell, withheld=secret))
-        blobs = run._blobs()
+        blobs = run._blob_folder()
         kept = self._kept.get((blobs, count))
         if kept is None:
             data = "\n".join(self._parts[:count]).encode(errors="backslashreplace")
