@@ -10,8 +10,7 @@ from autotrack._guard import guarded
 from autotrack.integrations.keras.measuring import Epochs, metric_name
 from autotrack.recording.collector import collector
 from autotrack.recording.lifecycle.trainings import Training
-from autotrack.training.checkpoint_origins import origin_of
-from autotrack.training.checkpoints import Checkpoints
+from autotrack.training.checkpoints import Checkpoints, origin_of
 
 
 class ModelSaved:

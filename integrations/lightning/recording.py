@@ -20,8 +20,7 @@ from autotrack.recording.lifecycle.environment_capture import follow
 from autotrack.recording.lifecycle.trainings import Training, begin_training
 from autotrack.schedulers import status_of_termination
 from autotrack.training import ownership
-from autotrack.training.checkpoint_origins import origin_of
-from autotrack.training.checkpoints import Checkpoints
+from autotrack.training.checkpoints import Checkpoints, origin_of
 from autotrack.training.neural.optimizers import learning_rates
 from autotrack.training.neural.throughput import Stopwatch, Throughput, report_capture
 from autotrack.training.neural.watching import Watcher

@@ -16,8 +16,7 @@ from autotrack.recording import ranks
 from autotrack.recording.failures import how_it_ended
 from autotrack.recording.lifecycle.trainings import Training, begin_training, begin_trial
 from autotrack.training import ownership
-from autotrack.training.checkpoint_origins import origin_of
-from autotrack.training.checkpoints import Checkpoints
+from autotrack.training.checkpoints import Checkpoints, origin_of
 from autotrack.training.neural.throughput import Stopwatch, Throughput, report_capture
 from autotrack.training.neural.watching import Watcher
 

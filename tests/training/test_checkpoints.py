@@ -363,11 +363,11 @@ def test_checkpoints_that_come_faster_than_they_can_be_copied_do_not_pile_up(run
     for step in range(200):
         path = write(tmp_path / f"e{step}", f"weights of {step}")
         checkpoints.saved(path, step=step, score=abs(step - 50), monitor="loss", mode="min")
-    assert checkpoints._opened - checkpoints._closed <= 128
+    assert checkpoints._open_files.count <= 128
     go_on.set()
     record = settled()
     assert set(kept(record)) == {"e50", "e199"}
-    assert checkpoints._opened == checkpoints._closed
+    assert checkpoints._open_files.count == 0
     assert "newer ones" in record.artifacts["checkpoints/e100"].meta["reason"]
 
 
