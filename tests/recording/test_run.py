@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import enum
 import functools
+import hashlib
 import json
 import math
 import os
@@ -516,6 +517,7 @@ def test_off_means_off(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: P
         run.log({"a": object()})
         run.log_artifact(file)
         run.log_model(object())
+        assert run.log_bytes(b"x", "x.bin") == hashlib.sha256(b"x").hexdigest()
         autotrack.log({"a": 1.0})
         autotrack.note("x")
     autotrack.log_params({"a": 1})
@@ -529,11 +531,24 @@ def test_paused_skips_a_block(recorded: Recorded) -> None:
         with autotrack.paused():
             run.log({"a": 1.0}, step=2)
             run.log_params({"x": 1})
+            run.record_model("m", "custom", {"m.bin": b"x" * 100}, {})
             autotrack.log({"a": 1.0}, step=3)
         run.log({"a": 1.0}, step=4)
     events = recorded()
     assert [step for _, step in rows(events)] == [1, 4]
     assert params(events) == {}
+    assert run.collector.model_bytes[run.id] == 0
+
+
+def test_a_folder_with_a_name_that_cannot_be_kept_is_refused_whole(recorded: Recorded, tmp_path: Path) -> None:
+    """No file of it is recorded, neither."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for name in ("a.txt", "b" * 200 + ".txt"):
+        (folder / name).write_text("x")
+    with autotrack.start_run() as run, pytest.raises(InvalidValueError):
+        run.log_artifacts(folder, "c" * 900)
+    assert of(ev.Artifact, recorded()) == []
 
 
 def test_two_metric_shapes_with_the_same_names_are_both_kept(recorded: Recorded) -> None:

@@ -56,14 +56,15 @@ class FileRecorder(BaseRecorder):
         step: int | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> None:
-        """Keep a copy of every file in `folder` and below, under `prefix`."""
+        """Keep a copy of every file in `folder` and below, under `prefix`; of none if one has an invalid name."""
         root = Path(folder)
         if not root.is_dir():
             raise NotADirectoryError(20, "there is no such folder", str(root))
-        for path in sorted(root.rglob("*")):
-            if path.is_file():
-                name = path.relative_to(root).as_posix()
-                self.log_artifact(path, f"{prefix}/{name}" if prefix else name, kind=kind, step=step, meta=meta)
+        files = [path for path in sorted(root.rglob("*")) if path.is_file()]
+        names = [path.relative_to(root).as_posix() for path in files]
+        named = [artifact_name(f"{prefix}/{name}" if prefix else name) for name in names]
+        for path, artifact in zip(files, named, strict=True):
+            self.log_artifact(path, artifact, kind=kind, step=step, meta=meta)
 
     def log_bytes(
         self,

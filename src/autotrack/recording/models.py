@@ -11,6 +11,7 @@ from typing import Any
 
 from autotrack.events import Model
 from autotrack.journal import blobs
+from autotrack.recording.collector import is_paused
 from autotrack.recording.files import FileRecorder, artifact_name
 from autotrack.values import plain
 
@@ -59,17 +60,19 @@ class ModelRecorder(FileRecorder):
     def record_model(self, name: str, flavor: str, files: Mapping[str, bytes | Path], meta: Mapping[str, Any]) -> None:
         """Record a model that has been saved to `files`, as bytes or as paths that may be deleted afterwards."""
         name = artifact_name(name)
+        if is_paused():
+            return
         size = sum(data.stat().st_size if isinstance(data, Path) else len(data) for data in files.values())
         limit = self.over_limit(size)
         kept = limit is None
-        if kept:
-            self.collector.model_bytes[self.id] += size
         digests = []
         for path, data in files.items():
             digest, length = self._put(data) if kept else _measured(data)
             digests.append((path, digest))
             self._record_artifact(f"{name}/{path}", digest, length, kind="model", stored=kept)
-        if not kept:
+        if kept:
+            self.collector.model_bytes[self.id] += size
+        else:
             self.report("model", f"{name} was recorded by digest only: its {size:,} bytes exceed {limit}")
         self.emit(
             Model(

@@ -22,6 +22,7 @@ from autotrack.events import (
     TrainingStarted,
 )
 from autotrack.exceptions import InvalidValueError
+from autotrack.journal.blobs import bytes_digest
 from autotrack.journal.host import host_name, user_name
 from autotrack.recording import collector as collector_module
 from autotrack.recording.collector import Collector, collector
@@ -227,11 +228,16 @@ def _nothing(self: Recorder, *_args: Any, **_options: Any) -> None:
     return None
 
 
+def _only_digest(self: Recorder, data: Any, *_args: Any, **_options: Any) -> str:
+    return bytes_digest(data) if isinstance(data, bytes) else ""
+
+
 def silence(kind: type[Recorder]) -> None:
     """Replace every recording method of the class `kind` by one that does nothing."""
     for name in dir(MetricRecorder):
         if name.startswith("log") or name in {"emit", "set_tags", "set_tag", "note", "report", "record_model"}:
             setattr(kind, name, _nothing)
+    kind.log_bytes = _only_digest  # type: ignore[method-assign,assignment]
     kind.is_silent = True
 
 
