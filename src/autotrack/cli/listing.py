@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,10 @@ from autotrack import wording
 from autotrack.cli import screen
 from autotrack.cli.session import AllOption, ExperimentOption, FilterArgument, FilterOption, Json, UsageError, reading
 from autotrack.ids import short_id
+
+if TYPE_CHECKING:
+    from autotrack.cli.tables import Table
+    from autotrack.query.records import Runs
 
 SHOWN = 20
 
@@ -40,23 +45,18 @@ def runs(
     run.duration, git.branch, env.gpu, packages.torch, datasets.name and more, with and, or, not and parentheses.
     """
     names = [name.strip() for part in columns or () for name in part.split(",") if name.strip()]
+    if limit is None:
+        limit = 0 if json else SHOWN
     with reading("[]" if json else None) as reader:
-        from autotrack.cli.run_table import table_of_columns, table_of_runs, values_of
-        from autotrack.query.shapes import run_shape
-
         found = reader.runs(filter, experiment=experiment, order_by=order_by or None, all=all, deleted=deleted)
-        limit = (0 if json else SHOWN) if limit is None else limit
         shown = found[:limit] if limit else found
         if json:
-            picked = zip(*(values_of(shown, name) for name in names), strict=True)
-            rows = (dict(zip(names, row, strict=True)) for row in picked)
-            screen.show_json_list(rows if names else map(run_shape, shown))
+            _show_json(shown, names)
         elif not found:
             _say_none(filtered=bool(filter or experiment), deleted=deleted)
         else:
-            extra = [name.removeprefix("-").removeprefix("+") for name in order_by or ()]
-            table = table_of_columns(shown, names) if names else table_of_runs(shown, extra)
-            _say_more(len(found) - len(shown), table.show())
+            hidden = _table(shown, names, order_by or ()).show()
+            _say_more(len(found) - len(shown), hidden)
 
 
 def best(
@@ -141,6 +141,27 @@ def _objective(text: str) -> tuple[str, str]:
     if not colon or mode not in ("min", "max"):
         raise UsageError(f"{text!r}: write NAME:max or NAME:min, as in metrics.accuracy:max")
     return name, mode
+
+
+def _show_json(runs: Runs, names: Sequence[str]) -> None:
+    """Write the values of `names` in each run as JSON, or whole runs if there are no names."""
+    from autotrack.cli.run_table import values_of
+    from autotrack.query.shapes import run_shape
+
+    if names:
+        rows = zip(*(values_of(runs, name) for name in names), strict=True)
+        screen.show_json_list(dict(zip(names, row, strict=True)) for row in rows)
+    else:
+        screen.show_json_list(map(run_shape, runs))
+
+
+def _table(runs: Runs, names: Sequence[str], order_by: Sequence[str]) -> Table:
+    """A table of the columns `names`; without names of the usual ones, and of what the runs are ordered by."""
+    from autotrack.cli.run_table import table_of_columns, table_of_runs
+
+    if names:
+        return table_of_columns(runs, names)
+    return table_of_runs(runs, [name.removeprefix("-").removeprefix("+") for name in order_by])
 
 
 def _say_none(*, filtered: bool, deleted: bool) -> None:

@@ -16,10 +16,11 @@ from autotrack.cli.tables import Cell, Column, Table, listed, title
 from autotrack.ids import short_id
 
 if TYPE_CHECKING:
+    import datetime
+
     from rich.text import Text
 
     from autotrack.query.records import Record
-    from autotrack.store.engine import Store
 
 FEW = 12
 MANY = 40
@@ -42,8 +43,10 @@ def show(
 
             screen.show_json(whole_run_shape(record))
             return
+        from autotrack.query.upkeep import silent_since
+
         few = 1 << 60 if all else FEW
-        _header(reader.store, record)
+        _header(record, silent_since(reader.store, [record]).get(record.id))
         _failure(record)
         _params(record, everything=all or all_params)
         _metrics(record, everything=all)
@@ -55,37 +58,38 @@ def show(
         _capture_report(record)
 
 
-def _header(store: Store, record: Record) -> None:
+def _header(record: Record, seen: datetime.datetime | None) -> None:
+    """Print the name, status and facts of a run; `seen` is when a silent run was last seen."""
     from rich.text import Text
 
     from autotrack.cli.run_table import status, utc_now
-    from autotrack.query.upkeep import silent_since
 
     now = utc_now()
-    state = status(record, silent_since(store, [record]).get(record.id), now)
+    state = status(record, seen, now)
     name = Text(screen.visible(record.name), style="bold").append("  ")
     screen.show(name.append(state.text, state.style or "not bold").append(f"  {record.id}", "dim not bold"))
-    kind = "" if record.kind == "run" else record.kind
-    who = "@".join(part for part in (record.user, record.host) if part)
-    when = (
-        f"started {wording.age(record.started, now)}"
-        if screen.is_terminal()
-        else f"started {wording.clock(record.started)}"
-    )
-    took = (
-        ""
-        if record.duration is None
-        else f"{'for' if record.status == 'running' else 'took'} {wording.duration(record.duration)}"
-    )
-    attempt = f"attempt {record.attempt}" if record.attempt > 1 else ""
-    deleted = f"deleted {wording.age(record.deleted, now)}" if record.deleted else ""
-    code = f"exit code {record.exit_code}" if record.exit_code else ""
-    parts = (record.experiment, kind, when, took, attempt, who, code, deleted)
-    screen.show(Text(screen.visible(" · ".join(part for part in parts if part)), style="dim"))
+    screen.show(Text(screen.visible(" · ".join(filter(None, _facts(record, now)))), style="dim"))
     if record.parent:
         screen.show(Text(f"child of {screen.visible(record.parent)}", style="dim"))
     if record.tags:
         screen.show(screen.visible("  ".join(f"{key}={value}" for key, value in record.tags.items())))
+
+
+def _facts(record: Record, now: datetime.datetime) -> Iterator[str]:
+    """Yield what is known of a run as a whole, in a few words each; some may be empty."""
+    yield record.experiment
+    if record.kind != "run":
+        yield record.kind
+    yield "started " + (wording.age(record.started, now) if screen.is_terminal() else wording.clock(record.started))
+    if record.duration is not None:
+        yield f"{'for' if record.status == 'running' else 'took'} {wording.duration(record.duration)}"
+    if record.attempt > 1:
+        yield f"attempt {record.attempt}"
+    yield "@".join(part for part in (record.user, record.host) if part)
+    if record.exit_code:
+        yield f"exit code {record.exit_code}"
+    if record.deleted:
+        yield f"deleted {wording.age(record.deleted, now)}"
 
 
 def _failure(record: Record) -> None:
@@ -118,28 +122,28 @@ def _params(record: Record, *, everything: bool) -> None:
 
 
 def _metrics(record: Record, *, everything: bool) -> None:
+    if not record.metrics:
+        return
     own = [key for key in record.metrics if everything or not key.startswith("system/")]
     shown = own if everything else own[:MANY]
     system = len(record.metrics) - len(own)
-    if not record.metrics:
-        return
     more = [f"{len(shown)} of {len(own)}"] if len(own) > len(shown) else []
     more += [f"and {wording.counted(system, 'system metric')}"] if system else []
     title("Metrics", f"{', '.join(more)}: --all" if more else "")
-    found = [record.metrics[key] for key in shown]
-    columns = [
-        (Column("", shortest=12, longest=40, style="cyan"), [Cell(key) for key in shown]),
-        (Column("last"), [_number(metric.last) for metric in found]),
-    ]
+    Table.of(_metric_columns(record, shown), indent=2).show()
+
+
+def _metric_columns(record: Record, keys: Sequence[str]) -> Iterator[tuple[Column, list[Cell]]]:
+    """Yield the columns of a table of metrics; those about their course only if one has several points."""
+    found = [record.metrics[key] for key in keys]
+    yield Column("", shortest=12, longest=40, style="cyan"), [Cell(key) for key in keys]
+    yield Column("last"), [_number(metric.last) for metric in found]
     if any(metric.count > 1 for metric in found):
-        curves = _curves(record, shown)
-        columns += [
-            (Column("min", rank=2), [_number(metric.min) if metric.count > 1 else Cell("") for metric in found]),
-            (Column("max", rank=2), [_number(metric.max) if metric.count > 1 else Cell("") for metric in found]),
-            (Column("points", rank=3), [Cell(f"{metric.count:,}", number=True) for metric in found]),
-            (Column("", rank=1), [Cell(curves.get(key, ""), "blue") for key in shown]),
-        ]
-    Table.of(columns, indent=2).show()
+        curves = _curves(record, keys)
+        yield Column("min", rank=2), [_number(metric.min) if metric.count > 1 else Cell("") for metric in found]
+        yield Column("max", rank=2), [_number(metric.max) if metric.count > 1 else Cell("") for metric in found]
+        yield Column("points", rank=3), [Cell(f"{metric.count:,}", number=True) for metric in found]
+        yield Column("", rank=1), [Cell(curves.get(key, ""), "blue") for key in keys]
 
 
 def _curves(record: Record, keys: Sequence[str]) -> dict[str, str]:

@@ -15,9 +15,10 @@ from autotrack.exceptions import AutotrackError
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # exit codes of a shell for these errors
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*t?(?:\.exe)?")
-_WITH_VALUE = frozenset("WX")
-_LAST = {"c": "a text", "m": "a module"}  # the last options: their value is the program
-_BLOCKING = {"I": "-I", "E": "-E", "S": "-S"}
+# The options of CPython that matter here; all others are flags.
+_BLOCKING = frozenset({"-I", "-E", "-S"})
+_WITH_VALUE = frozenset({"-c", "-m", "-W", "-X", "--check-hash-based-pycs"})
+_PROGRAM = frozenset({"-c", "-m"})  # the value is the program: what follows are its arguments
 
 
 class CommandError(AutotrackError):
@@ -87,27 +88,33 @@ def _found(word: str) -> str:
 
 def _python(words: tuple[str, ...], program: str) -> Command:
     """Parse the options of a Python interpreter up to the script, module or code that it runs."""
+    script = module = None
     blocking: list[str] = []
-    position = 1
-    while position < len(words) and words[position].startswith("-") and words[position] != "-":
-        option = words[position]
-        position += 1
-        if option.startswith("--"):
-            position += option == "--check-hash-based-pycs"
-            continue
-        for place, letter in enumerate(option[1:], start=1):
-            if letter in _BLOCKING:
-                blocking.append(_BLOCKING[letter])
-            elif letter in _LAST or letter in _WITH_VALUE:
-                attached = option[place + 1 :]
-                value = attached or (words[position] if position < len(words) else "")
-                position += not attached
-                if letter in _LAST:
-                    module = value if letter == "m" else None
-                    return Command(words, program, True, module=module, blocking=tuple(blocking))
-                break
-    script = _existing(words[position]) if position < len(words) else None
-    return Command(words, program, True, script=script, blocking=tuple(blocking))
+    following = iter(words[1:])
+    for word in following:
+        if word == "-" or not word.startswith("-"):
+            script = _existing(word)
+            break
+        options, attached = _options(word)
+        blocking += [option for option in options if option in _BLOCKING]
+        last = options[-1]
+        value = (attached or next(following, "")) if last in _WITH_VALUE else ""
+        if last in _PROGRAM:
+            module = value if last == "-m" else None
+            break
+    return Command(words, program, True, script, module, tuple(blocking))
+
+
+def _options(word: str) -> tuple[list[str], str]:
+    """The options in one word, and the value attached to the last of them: `-IWignore` is -I and -W with "ignore"."""
+    if word.startswith("--"):
+        return [word], ""
+    options: list[str] = []
+    for place, letter in enumerate(word[1:], start=2):
+        options.append(f"-{letter}")
+        if options[-1] in _WITH_VALUE:
+            return options, word[place:]
+    return options, ""
 
 
 def _script_among(words: Sequence[str]) -> Path | None:

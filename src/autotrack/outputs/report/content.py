@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from autotrack.outputs.report.columns import columns_of
 from autotrack.outputs.report.encoding import plain, point
-from autotrack.query.analysis import LESS_IS_BETTER, MORE_IS_BETTER, sense
+from autotrack.query.analysis import LESS_IS_BETTER, MORE_IS_BETTER
 from autotrack.query.curves import Curve, curves_of
 from autotrack.query.diff import facts_of, patch_of
 from autotrack.query.downsampling import thin_out
-from autotrack.query.groups import identity
 from autotrack.query.shapes import MetricShape, run_shape
 from autotrack.roles import relevance
 
@@ -28,9 +28,6 @@ _POINTS = 400_000
 _PARAMS_PER_RUN = 400
 _METRICS = 200
 _PATCH_CHARACTERS = 200_000
-_PARAMS_SHOWN = 6
-_METRICS_SHOWN = 5
-_CHARTS_SHOWN = 4
 _POINTS_AT_ONCE = 4_000_000
 _CONTEXT = {"datasets": "Data", "code": "Code", "packages": "Packages", "environment": "Environment"}
 
@@ -58,7 +55,7 @@ class Content:
             "runs": runs,
             "shared": self._shared_items,
             "curves": curves,
-            "columns": _columns(runs, metrics, curves),
+            "columns": columns_of(runs, metrics, curves),
             "words": {"min": LESS_IS_BETTER, "max": MORE_IS_BETTER},
             "notes": self.notes,
         }
@@ -159,72 +156,3 @@ def _curve(curve: Curve, limit: int) -> dict[str, Any]:
         "time": [round(seconds, 3) for seconds in curve.times[kept].tolist()],
         "value": [point(value) for value in curve.values[kept].tolist()],
     }
-
-
-def _columns(
-    runs: Sequence[Mapping[str, Any]], metrics: Sequence[str], curves: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> dict[str, Any]:
-    """Return the columns, charts and axes of the page, and which of them are shown initially."""
-    params = _keys(run["params"] for run in runs)
-    differing = [key for key in params if len({identity(run["params"].get(key)) for run in runs}) > 1]
-    first = _first_params(params, differing, runs)
-    own = [key for key in metrics if not key.startswith("system/")]
-    judge = _main(own)
-    return {
-        "color": _telling(first, runs, judge),
-        "params": _before(differing, params),
-        "metrics": list(metrics),
-        "tags": _keys(run["tags"] for run in runs),
-        "differing": _before(first, differing),
-        "shown": [
-            *(f"params.{key}" for key in first[:_PARAMS_SHOWN]),
-            *(f"metrics.{key}" for key in own[:_METRICS_SHOWN]),
-        ],
-        "charts": _before(_with_curves(own, curves), own)[:_CHARTS_SHOWN],
-        "tradeoff": ["run.duration", f"metrics.{judge or next(iter(metrics), '')}"],
-    }
-
-
-def _first_params(params: Sequence[str], differing: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    """The params that differ and that some run set itself; else those that differ, else those that were set."""
-    chosen = [key for key in params if any(key in run["params"] and key not in run["origins"] for run in runs)]
-    return [key for key in differing if key in chosen] or differing or chosen
-
-
-def _with_curves(metrics: Sequence[str], curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    return [key for key in metrics if any(curve["count"] > 1 for curve in curves[key])]
-
-
-def _before(first: Iterable[str], rest: Iterable[str]) -> list[str]:
-    """All names once, `first` before the `rest`."""
-    return list(dict.fromkeys([*first, *rest]))
-
-
-def _main(metrics: Sequence[str]) -> str | None:
-    """The metric to judge runs by: the first to be maximised, else the first to be minimised, else the first."""
-    ranked = sorted(metrics, key=lambda key: ("max", "min", None).index(sense(key)))
-    return ranked[0] if ranked else None
-
-
-def _telling(params: Sequence[str], runs: Sequence[Mapping[str, Any]], metric: str | None) -> str:
-    """The param that explains a metric best: the one with the largest share of variance between groups of runs.
-
-    Only params with at most twelve values and on average two runs per value are considered; "" if there is none.
-    """
-    scores: dict[str, float] = {}
-    for key in params:
-        groups: dict[Any, list[float]] = {}
-        for run in runs:
-            last = run["metrics"].get(metric, {}).get("last")
-            if isinstance(last, int | float):
-                groups.setdefault(identity(run["params"].get(key)), []).append(last)
-        values = [value for group in groups.values() for value in group]
-        if 2 <= len(groups) <= min(12, len(values) // 2):
-            mean = sum(values) / len(values)
-            between = sum(len(group) * (sum(group) / len(group) - mean) ** 2 for group in groups.values())
-            scores[key] = between / (sum((value - mean) ** 2 for value in values) or 1.0)
-    return max(scores, key=scores.__getitem__, default="")
-
-
-def _keys(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(key for mapping in mappings for key in mapping))

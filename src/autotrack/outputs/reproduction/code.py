@@ -65,7 +65,7 @@ def code_of(record: Record) -> tuple[Code, list[Gap]]:
         untracked=untracked,
         incomplete=tuple(dict.fromkeys(place.partition(" @@")[0] for place in withheld)),
     )
-    return code, list(_gaps(record, code, process, withheld))
+    return code, list(_gaps(git, process, code, withheld))
 
 
 def sections(patch: bytes) -> dict[bytes, bytes]:
@@ -88,19 +88,34 @@ def _is_among(name: str, listed: Sequence[str]) -> bool:
     return any(name == path or (path.endswith("/") and name.startswith(path)) for path in listed)
 
 
-def _gaps(record: Record, code: Code, process: Mapping[str, Any], withheld: list[str]) -> Iterator[Gap]:
-    git = _git(record)
+def _gaps(git: Section, process: Mapping[str, Any], code: Code, withheld: list[str]) -> Iterator[Gap]:
     if not git:
-        yield Gap("code", "no state of the code was recorded" + (f": {git.unavailable}" if git.unavailable else ""))
-        if process.get("script"):
-            digest = process.get("script_digest")
-            known = f" (SHA-256 {digest})" if digest else ""
-            yield Gap("code", f"the script was {process['script']}{known}; its text was not kept")
+        yield from _gaps_without_git(git, process)
         return
     if code.commit is None:
         yield Gap("code", "the repository had no commit yet")
     if git.unavailable:
         yield Gap("code", git.unavailable)
+    yield from _gaps_in_changes(git, code, withheld)
+    if process.get("script") and code.entry_point is None:
+        yield Gap("code", f"the script {process['script']} lay outside the repository; its text was not kept")
+    modules = git.get("submodules") or []
+    if modules:
+        listed = named(f"{module.get('path')} at {str(module.get('commit'))[:10]}" for module in modules)
+        yield Gap("code", f"submodules are not filled in: {listed} (git submodule update --init)")
+
+
+def _gaps_without_git(git: Section, process: Mapping[str, Any]) -> Iterator[Gap]:
+    """Yield the gaps of a run of which neither commit nor changes were recorded."""
+    yield Gap("code", "no state of the code was recorded" + (f": {git.unavailable}" if git.unavailable else ""))
+    if process.get("script"):
+        digest = process.get("script_digest")
+        known = f" (SHA-256 {digest})" if digest else ""
+        yield Gap("code", f"the script was {process['script']}{known}; its text was not kept")
+
+
+def _gaps_in_changes(git: Section, code: Code, withheld: list[str]) -> Iterator[Gap]:
+    """Yield what is missing of the uncommitted changes and the untracked files."""
     for name, reason in (("too_large", "too large"), ("filtered", "only known to git through a filter")):
         if git.get(name):
             yield Gap("code", f"the changes of {named(git[name])} are not in the patch: {reason}")
@@ -112,12 +127,6 @@ def _gaps(record: Record, code: Code, process: Mapping[str, Any], withheld: list
     lost = [path for path in git.get("untracked") or [] if not _has_content(path, code.untracked)]
     if lost:
         yield Gap("code", f"untracked files were there whose content was not kept: {named(lost)}")
-    if process.get("script") and code.entry_point is None:
-        yield Gap("code", f"the script {process['script']} lay outside the repository; its text was not kept")
-    modules = git.get("submodules") or []
-    if modules:
-        listed = named(f"{module.get('path')} at {str(module.get('commit'))[:10]}" for module in modules)
-        yield Gap("code", f"submodules are not filled in: {listed} (git submodule update --init)")
 
 
 def _has_content(path: str, kept: Mapping[str, Artifact]) -> bool:
