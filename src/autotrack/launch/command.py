@@ -92,8 +92,10 @@ def _python(words: tuple[str, ...], program: str) -> Command:
     blocking: list[str] = []
     following = iter(words[1:])
     for word in following:
-        if word == "-" or not word.startswith("-"):
-            script = _existing(word)
+        if word == "-":
+            break
+        if word == "--" or not word.startswith("-"):
+            script = _existing(next(following, "") if word == "--" else word)
             break
         options, attached = _options(word)
         blocking += [option for option in options if option in _BLOCKING]
@@ -123,5 +125,7 @@ def _script_among(words: Sequence[str]) -> Path | None:
 
 
 def _existing(word: str) -> Path | None:
+    if not word:
+        return None
     path = Path(os.path.abspath(word))
     return path if path.is_file() else None

@@ -86,6 +86,8 @@ def _last_values(runs: _Runs, metric: str | None, *, by: str) -> list[list[float
 
 def _share_between(groups: Sequence[Sequence[float]]) -> float:
     """The share of variance that lies between the groups: 0 if their means are equal, 1 if each has one value only."""
+    largest = max(abs(value) for group in groups for value in group) or 1.0  # squares of scaled values cannot overflow
+    groups = [[value / largest for value in group] for group in groups]
     values = [value for group in groups for value in group]
     mean = sum(values) / len(values)
     between = sum(len(group) * (sum(group) / len(group) - mean) ** 2 for group in groups)
