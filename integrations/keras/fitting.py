@@ -197,6 +197,8 @@ class Fit:
 
     def _end(self, status: Any, error: BaseException | None = None) -> None:
         self.active = False
+        if self.epochs is not None:
+            self.epochs.flush()
         self.data.let_go()
         checkpoints, self.checkpoints = self.checkpoints, None
         if checkpoints is not None:

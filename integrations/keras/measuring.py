@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotrack._guard import guarded
+from autotrack.integrations.keras.batch_order import BatchOrder
 from autotrack.recording.lifecycle.trainings import Training
 from autotrack.training.neural.throughput import Stopwatch
 from autotrack.training.neural.watching import MOST_NORMS, Watcher
@@ -47,6 +48,7 @@ class Epochs:
         self.ended = 0
         self.rate_is_unknown = False
         self._watcher: Watcher | None = None
+        self._order = BatchOrder(self._write_batch)
 
     def watch(self, watcher: Watcher) -> None:
         """Call `watcher.look` after each batch.
@@ -57,8 +59,10 @@ class Epochs:
         self._watcher = watcher
 
     def batch_begins(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Have the watcher look at the gradients and weights of the previous batch."""
+        """Note the order of batches, and have the watcher look at gradients and weights after the previous batch."""
         self._under_way = batch
+        if self._every is not None:
+            self._order.begins(batch)
         if batch > 0:
             self._look(self._offset + batch - 1)
 
@@ -68,9 +72,9 @@ class Epochs:
                 self._watcher.look(step)
 
     @property
-    def is_watched(self) -> bool:
-        """Whether a watcher looks at the model between batches."""
-        return self._watcher is not None
+    def needs_begins(self) -> bool:
+        """Whether `batch_begins` must be called: batches are recorded, or a watcher looks at the model between them."""
+        return self._watcher is not None or self._every is not None
 
     @property
     def batches(self) -> int:
@@ -98,6 +102,7 @@ class Epochs:
 
     def epoch_begins(self, epoch: int) -> None:
         """Start the time of an epoch, and reset its batch counter, validation time and reported values."""
+        self.flush()
         self._offset += self._last_batch + 1
         self._last_batch = self._under_way = -1
         self._epoch = epoch
@@ -113,20 +118,29 @@ class Epochs:
         if self._every is None or not logs:
             return
         begun = _now()
-        step = self._offset + batch
-        if self._every > 1 and (step + 1) // self._every <= (step + 1 - self._steps_at_once) // self._every:
-            return
         with guarded("the metrics of a batch"):
-            names = self._names.get(tuple(logs)) or self._named(tuple(logs))
-            row = dict(zip(names, logs.values(), strict=True))
-            row["epoch"] = self._epoch
-            self._training.log(row, step)
-            with self._lock:
-                if step >= self._last_row[0]:
-                    self._last_row = step, row
+            self._order.ended(batch, logs)
         if threading.get_ident() == self._thread:
             self.stopwatch.seconds += _now() - begun
             self.stopwatch.calls += 1
+
+    def flush(self) -> None:
+        """Write the rows of batches that wait for an earlier batch."""
+        with guarded("the metrics of a batch"):
+            self._order.flush()
+
+    def _write_batch(self, batch: int, logs: Mapping[str, Any]) -> None:
+        step = self._offset + batch
+        if self._every is None:
+            return
+        if self._every > 1 and (step + 1) // self._every <= (step + 1 - self._steps_at_once) // self._every:
+            return
+        names = self._names.get(tuple(logs)) or self._named(tuple(logs))
+        row = dict(zip(names, logs.values(), strict=True))
+        row["epoch"] = self._epoch
+        self._training.log(row, step)
+        if step >= self._last_row[0]:
+            self._last_row = step, row
 
     def _named(self, keys: tuple[str, ...]) -> tuple[str, ...]:
         names = self._names[keys] = tuple(metric_name(key) for key in keys)
@@ -150,6 +164,7 @@ class Epochs:
 
     def epoch_ended(self, epoch: int, logs: Mapping[str, Any]) -> None:
         """Record the row of an epoch; `logs` includes the values that callbacks added."""
+        self.flush()
         seconds = _now() - self._begun
         row: dict[str, Any] = {}
         for key, value in logs.items():

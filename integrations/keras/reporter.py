@@ -27,7 +27,7 @@ class Reporter(Callback):  # type: ignore[misc, unused-ignore]
         self._epoch_ended = epoch_ended
         self._epochs = epochs
         self.on_train_batch_end = epochs.batch_ended  # one call less for every batch
-        if epochs.is_watched:
+        if epochs.needs_begins:
             self.on_train_batch_begin = epochs.batch_begins
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:

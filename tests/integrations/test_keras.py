@@ -367,7 +367,35 @@ def test_the_callback_leaves_asynchronous_dispatch_on(history):
     mine = keras.callbacks.CallbackList([quiet_callback(log_every="batch")], model=model, add_history=True, epochs=2)
     assert mine._async_train
     model.fit(X, Y, batch_size=16, epochs=2, verbose=0, callbacks=mine)
-    assert sorted(step for step, _ in history("train/loss")) == [0, 1, 2, 3, 4, 5]
+    assert [step for step, _ in history("train/loss")] == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("calls", "written"),
+    [
+        ("b0 e0 b1 e1", [0, 1]),
+        ("b0 b1 b2 e2 e1 e0", [0, 1, 2]),
+        ("b0 b1 e1 b2 e0 e2", [0, 1, 2]),
+        ("b0 b2 b4 e5 e1 e3", [1, 3, 5]),  # two steps per execution
+        ("b0 b2 e3 e1 b4 e4", [1, 3, 4]),
+        ("e0 e1", [0, 1]),  # a loop that reports only the ends
+        ("b0 b1 e1 flush b0 e0", [1, 0]),  # the first batch never ended
+    ],
+)
+def test_batches_are_written_in_the_order_in_which_they_began(calls, written):
+    """Whatever thread is first to report an end; none is written twice or lost."""
+    from autotrack.integrations.keras.batch_order import BatchOrder
+
+    found = []
+    order = BatchOrder(lambda batch, logs: found.append(batch))
+    for call in calls.split():
+        if call == "flush":
+            order.flush()
+        elif call[0] == "b":
+            order.begins(int(call[1:]))
+        else:
+            order.ended(int(call[1:]), {})
+    assert found == written
 
 
 # Watching
