@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from autotrack._locks import FileLock
 from autotrack.place import DELIVERY_LEASE, Place, prepare
+from autotrack.recording.lifecycle.job import leave_failure
 
 YEAR = 365 * 86_400.0
 
@@ -33,6 +35,18 @@ def test_a_note_may_be_about_anything(place: Place) -> None:
     place.note("requeues", "job").append("two")
     assert place.note("requeues", "job").read() == "one\ntwo\n"
     assert sum(path.is_file() for path in (place.path / "origins").iterdir()) == len(keys)
+
+
+def test_a_command_that_has_ended_is_not_joined_again(place: Place) -> None:
+    """A program that outlives its command and fails later does not bring the folder of the command back."""
+    folder = place.job("ended")
+    folder.mkdir(parents=True)
+    leave_failure(str(folder), ValueError("early"))
+    assert [path.suffix for path in folder.iterdir()] == [".failure"]
+    shutil.rmtree(folder)
+    with pytest.raises(FileNotFoundError):
+        leave_failure(str(folder), ValueError("late"))
+    assert not folder.exists()
 
 
 def test_what_no_process_can_use_any_more_goes_in_its_time(place: Place) -> None:

@@ -54,11 +54,9 @@ class SharedNote:
             return ""
 
     def write(self, text: str) -> None:
-        """Replace the text at once, for readers in other processes; `OSError` if that fails."""
-        fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        """Replace the text, which readers see whole or not at all; `OSError` if that fails."""
         self.prepare()
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(self.path)
+        replace_text(self.path, text)
 
     def append(self, line: str) -> None:
         """Add a line; `OSError` if that fails."""
@@ -143,6 +141,13 @@ class Place:
             with suppress(OSError):
                 if path.stat().st_mtime < moment:
                     yield path
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file that readers in other processes see whole or not at all; `OSError` if its folder is missing."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
 
 
 def prepare(place: Place) -> None:

@@ -24,7 +24,7 @@ import msgspec
 
 from autotrack._guard import guarded
 from autotrack.events import Failure
-from autotrack.place import Place, SharedNote
+from autotrack.place import Place, replace_text
 from autotrack.recording import collector as collector_module
 from autotrack.recording import ranks
 from autotrack.recording.collector import Collector, collector, is_worker, recording_allowed
@@ -110,8 +110,8 @@ class JobRun(Run):
 
 def leave_failure(folder: str, error: BaseException) -> None:
     """Write the exception that ended this process of the command to the command's `folder`, for the launcher."""
-    note = SharedNote(Path(folder, f"{os.getpid()}.failure"))
-    note.write(msgspec.json.encode(describe_failure(error)).decode())
+    failure = msgspec.json.encode(describe_failure(error)).decode()
+    replace_text(Path(folder, f"{os.getpid()}.failure"), failure)
 
 
 _known: list[JobRun] = []
