@@ -38,7 +38,7 @@ class Epochs:
         self._offset = self._first = 0
         self._epoch = 0
         self._last_batch = self._under_way = -1
-        self._steps_at_once = 1
+        self._written = -1  # the step of the last batch with values
         self._begun = self._validation_begun = _now()
         self._validating = 0.0
         self._rate: float | None = None
@@ -84,6 +84,7 @@ class Epochs:
     def begin(self, first_epoch: int, steps: int | None) -> None:
         """Set the epoch that training begins at; `steps` is the number of batches in an epoch, None if unknown."""
         self._offset = self._first = first_epoch * (steps or 0)
+        self._written = self._offset - 1
         self._epoch = first_epoch
 
     @property
@@ -115,11 +116,11 @@ class Epochs:
         """Count a batch and log its row if one is due; may be called from several threads at once, out of order."""
         with self._lock:
             self._last_batch = max(self._last_batch, batch)
-        if self._every is None or not logs:
+        if self._every is None:
             return
         begun = _now()
         with guarded("the metrics of a batch"):
-            self._order.ended(batch, logs)
+            self._order.ended(batch, logs or {})
         if threading.get_ident() == self._thread:
             self.stopwatch.seconds += _now() - begun
             self.stopwatch.calls += 1
@@ -131,9 +132,10 @@ class Epochs:
 
     def _write_batch(self, batch: int, logs: Mapping[str, Any]) -> None:
         step = self._offset + batch
-        if self._every is None:
+        if self._every is None or not logs:
             return
-        if self._every > 1 and (step + 1) // self._every <= (step + 1 - self._steps_at_once) // self._every:
+        before, self._written = self._written, step
+        if self._every > 1 and (step + 1) // self._every <= (before + 1) // self._every:
             return
         names = self._names.get(tuple(logs)) or self._named(tuple(logs))
         row = dict(zip(names, logs.values(), strict=True))

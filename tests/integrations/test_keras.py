@@ -398,6 +398,25 @@ def test_batches_are_written_in_the_order_in_which_they_began(calls, written):
     assert found == written
 
 
+@pytest.mark.parametrize(("every", "due"), [(1, [1, 5, 6]), (2, [1, 5]), (3, [5]), (7, [6])])
+def test_rows_of_several_steps_at_once(history, every, due):
+    """A row is due once the batches since the last one are enough; one without values neither counts nor holds up."""
+    from autotrack.integrations.keras.measuring import Epochs
+    from autotrack.recording.lifecycle.trainings import begin_training
+    from autotrack.training.neural.throughput import Stopwatch
+
+    training = begin_training("Sequential", framework="keras")
+    epochs = Epochs(training, every, None, Stopwatch())
+    epochs.begin(0, None)
+    epochs.epoch_begins(0)
+    for first in (0, 2, 4, 6):
+        epochs.batch_begins(first)
+    for last, logs in ((3, None), (5, {"loss": 5.0}), (1, {"loss": 1.0}), (6, {"loss": 6.0})):
+        epochs.batch_ended(last, logs)
+    training.finish()
+    assert [step for step, _ in history("train/loss")] == due
+
+
 # Watching
 
 
