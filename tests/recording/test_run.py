@@ -15,6 +15,7 @@ import os
 import pickle
 import threading
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import pytest
 import autotrack
 from autotrack import events as ev
 from autotrack.exceptions import ConfigurationError, InvalidValueError
+from autotrack.settings import Settings
 
 Recorded = Callable[[], list[Any]]
 
@@ -504,6 +506,18 @@ def test_settings_in_code_hold_for_later_runs(tmp_path: Path, recorded: Recorded
     autotrack.configure(dir=tmp_path / "elsewhere")
     autotrack.start_run().finish()
     assert (tmp_path / "elsewhere" / "journals").is_dir()
+
+
+def test_every_setting_can_be_given_as_text() -> None:
+    """As the environment gives it: there is a way to read each kind of setting that there is."""
+    read = {
+        "str | None": ("x", "x"), "float": ("2", 2.0), "bool": ("on", True), "int | None": ("2GB", 2 << 30),
+        "tuple[str, ...]": ("a, b", ("a", "b")), "Mapping[str, str]": ("team=vision", {"team": "vision"}),
+        "Mapping[str, bool]": ("-git,seeds", {"git": False, "seeds": True}),
+    }  # fmt: skip
+    for setting in fields(Settings):
+        text, value = read[str(setting.type)]
+        assert getattr(Settings().with_changes({setting.name: text}), setting.name) == value
 
 
 def test_off_means_off(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
