@@ -53,16 +53,6 @@ class Checkpoints:
         self._log = CheckpointLog(training)
         self._copier = CheckpointCopier(training, self._policy, self._open_files, self._log)
 
-    @property
-    def policy(self) -> str:
-        """The name of the policy."""
-        return self._policy.name
-
-    @property
-    def keep(self) -> int:
-        """The number of best checkpoints that are kept for each monitored metric."""
-        return self._policy.keep
-
     def saved(
         self,
         path: str | os.PathLike[str],
@@ -84,7 +74,7 @@ class Checkpoints:
         if self._training.is_silent or is_paused():
             return
         self._seen += 1
-        if self.policy == "none":
+        if self._policy.name == "none":
             return
         with guarded("recording a checkpoint"):
             number = as_number("score", score) if score is not None else None
@@ -123,7 +113,9 @@ class Checkpoints:
         self._log.report_further()
         kept = len(self._copier.kept)
         self._training.report(
-            "capture", f"checkpoints: {self._seen:,} seen, {kept:,} kept (checkpoints={self.policy!r})", level="info"
+            "capture",
+            f"checkpoints: {self._seen:,} seen, {kept:,} kept (checkpoints={self._policy.name!r})",
+            level="info",
         )
 
 
