@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from autotrack._guard import guarded
+from autotrack.instrument.patching import Watch
 from autotrack.integrations.base import Integration
 from autotrack.recording.fingerprint import describe
 from autotrack.training import boosting
@@ -122,7 +123,7 @@ class LightgbmIntegration(Integration):
         return _Evaluated(begun)
 
 
-class _Updated:
+class _Updated(Watch):
     """Watch of `Booster.update`: counts the iteration."""
 
     def __init__(self, begun: _Training) -> None:
@@ -131,11 +132,8 @@ class _Updated:
     def returned(self, result: Any) -> None:
         self._begun.iterations += 1
 
-    def raised(self, error: BaseException) -> None:
-        """Nothing to record: the error propagates to the surrounding call, whose watch records it."""
 
-
-class _Evaluated:
+class _Evaluated(Watch):
     """Watch of an evaluation: logs the values that it returns at the current iteration."""
 
     def __init__(self, begun: _Training) -> None:
@@ -151,9 +149,6 @@ class _Evaluated:
             else:
                 values[key] = float(value)
         begun.log(values, begun.first_step + begun.iterations - 1)
-
-    def raised(self, error: BaseException) -> None:
-        """Nothing to record: the error propagates to the surrounding call, whose watch records it."""
 
 
 def _trained(begun: _Training, booster: Any) -> None:

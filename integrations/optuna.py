@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from autotrack._guard import guarded
 from autotrack.events import FinalStatus
+from autotrack.instrument.patching import Watch
 from autotrack.integrations.base import Integration
 from autotrack.recording import collector as collector_module
 from autotrack.recording.collector import is_worker, recording_allowed
@@ -141,7 +142,7 @@ class _Optimizing:
         self._search.finish(self._study, error)
 
 
-class _Asked:
+class _Asked(Watch):
     """Watch of `ask`: opens a run for the new trial."""
 
     def __init__(self, owner: OptunaIntegration, study: Any) -> None:
@@ -154,11 +155,8 @@ class _Asked:
         self._owner._trials[trial] = run
         collector_module.push(run)
 
-    def raised(self, error: BaseException) -> None:
-        """Do nothing: no trial was created."""
 
-
-class _Suggested:
+class _Suggested(Watch):
     """Watch of a trial's `_suggest`: records the value of the parameter."""
 
     def __init__(self, run: Run, name: str) -> None:
@@ -168,11 +166,8 @@ class _Suggested:
     def returned(self, value: Any) -> None:
         self._run.log_params({self._name: value})
 
-    def raised(self, error: BaseException) -> None:
-        """Do nothing: no value was suggested."""
 
-
-class _Told:
+class _Told(Watch):
     """Watch of `tell`: records a trial's outcome and finishes its run."""
 
     def __init__(self, run: Run, trial: Any) -> None:
@@ -190,9 +185,6 @@ class _Told:
         if attributes:
             self._run.log_params({"user_attrs": attributes})
         self._run.finish(status)
-
-    def raised(self, error: BaseException) -> None:
-        """Do nothing: the outcome was not accepted, so the trial continues or `tell` is called again."""
 
 
 def _objectives(values: Any, name: str) -> dict[str, float]:

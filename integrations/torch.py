@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from autotrack.instrument.patching import Watch
 from autotrack.integrations.base import Integration, Options
 from autotrack.recording.collector import recording_allowed
 from autotrack.recording.run import Run, active_run
@@ -130,7 +131,7 @@ class _SchedulerStep:
         self._owner._inside.depth -= 1
 
 
-class _Saved:
+class _Saved(Watch):
     """Watch of a `torch.save` call: records the file after it has been written."""
 
     def __init__(self, owner: TorchIntegration, run: Run, path: str) -> None:
@@ -140,9 +141,6 @@ class _Saved:
 
     def returned(self, result: Any) -> None:
         self._owner._saved(self._run, self._path)
-
-    def raised(self, error: BaseException) -> None:
-        """Do nothing: no complete file was written."""
 
 
 def _is_state(what: Any) -> bool:

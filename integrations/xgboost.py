@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from autotrack._guard import guarded
+from autotrack.instrument.patching import Watch
 from autotrack.integrations.base import Integration
 from autotrack.training import boosting
 from autotrack.training.boosting import Boosting, TrainingWatch
@@ -91,7 +92,7 @@ class XgboostIntegration(Integration):
         return _Iteration(begun, container, given["model"], given["epoch"])
 
 
-class _Iteration:
+class _Iteration(Watch):
     """Watch of `after_iteration`: logs the iteration's evaluations, and notes which callback stopped the training."""
 
     def __init__(self, begun: _Training, container: Any, model: Any, epoch: int) -> None:
@@ -118,9 +119,6 @@ class _Iteration:
         begun.log(values, begun.first_step + self._epoch)
         if stops:
             begun.stopped_by = _who_stopped(container.callbacks)
-
-    def raised(self, error: BaseException) -> None:
-        """Nothing to record: the error propagates to the surrounding call, whose watch records it."""
 
 
 def _trained(begun: _Training, booster: Any) -> None:

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from autotrack.instrument.patching import Watch
 from autotrack.integrations.keras import model_facts
 from autotrack.integrations.keras.options import KerasOptions
 from autotrack.recording.lifecycle.start import start_run
@@ -14,7 +15,7 @@ from autotrack.recording.run import Run, active_run
 _loops: weakref.WeakKeyDictionary[Any, BatchLoop] = weakref.WeakKeyDictionary()
 
 
-class BatchLoop:
+class BatchLoop(Watch):
     """Records the `train_on_batch` calls of one model in one run."""
 
     def __init__(self, model: Any, run: Run, options: KerasOptions) -> None:
@@ -43,9 +44,6 @@ class BatchLoop:
         numbers = {self._prefix + name: value for name, value in values.items() if _is_number(value)}
         if numbers:
             self.run.log(numbers, step)
-
-    def raised(self, error: BaseException) -> None:
-        """Nothing to record: the loop is the user's and may continue after an exception."""
 
     def _named(self, result: Any) -> list[str]:
         count = len(_listed(result))

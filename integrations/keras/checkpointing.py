@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from autotrack._guard import guarded
+from autotrack.instrument.patching import Watch
 from autotrack.integrations.keras.measuring import Epochs, metric_name
 from autotrack.recording.collector import collector
 from autotrack.recording.lifecycle.trainings import Training
 from autotrack.training.checkpoints import Checkpoints, origin_of
 
 
-class ModelSaved:
+class ModelSaved(Watch):
     """Watch of a call in which `ModelCheckpoint` may write a file: records it if the file has changed."""
 
     def __init__(self, kept: Checkpoints, epochs: Epochs, callback: Any, given: Mapping[str, Any]) -> None:
@@ -41,11 +42,8 @@ class ModelSaved:
                 best=True if callback.save_best_only else None,
             )  # fmt: skip
 
-    def raised(self, error: BaseException) -> None:
-        """Record nothing: the call did not finish writing."""
 
-
-class BackupSaved:
+class BackupSaved(Watch):
     """Watch of a call in which `BackupAndRestore` rewrites its files."""
 
     def __init__(self, training: Training, kept: Checkpoints, epochs: Epochs, callback: Any) -> None:
@@ -60,11 +58,8 @@ class BackupSaved:
                 str(self._callback.backup_dir), step=self._epochs.step, epoch=self._epochs.epoch, last=False
             )
 
-    def raised(self, error: BaseException) -> None:
-        """Record nothing: the call did not finish writing."""
 
-
-class BackupLoaded:
+class BackupLoaded(Watch):
     """Watch of a call in which `BackupAndRestore` may restore a backup: passes the id of its run, or "", to `found`."""
 
     def __init__(self, callback: Any, found: Callable[[str], None]) -> None:
@@ -75,9 +70,6 @@ class BackupLoaded:
         callback = self._callback
         if os.path.exists(callback._weights_path) and os.path.exists(callback._training_metadata_path):
             self._found(origin_of(collector().place, str(callback.backup_dir)) or "")
-
-    def raised(self, error: BaseException) -> None:
-        """Nothing to do: the surrounding fit records the failure."""
 
 
 def _looks(path: str) -> tuple[int, int, int] | None:

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.instrument.patching import Patches
+from autotrack.instrument.patching import Patches, Watch
 from autotrack.integrations.keras.options import KerasOptions
 from autotrack.recording.collector import recording_allowed
 from autotrack.recording.failures import how_it_ended
@@ -161,16 +161,13 @@ class _TrialWatch:
         self._search.trial_left(self._trial, error)
 
 
-class _TrialEnd:
+class _TrialEnd(Watch):
     def __init__(self, search: TunerSearch, trial: Any) -> None:
         self._search = search
         self._trial = trial
 
     def returned(self, result: Any) -> None:
         self._search.trial_ended(self._trial)
-
-    def raised(self, error: BaseException) -> None:
-        """Nothing to record: a trial without a score ends with the search."""
 
 
 def _settings(tuner: Any, oracle: Any) -> dict[str, Any]:

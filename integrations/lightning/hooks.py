@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.instrument.patching import Patches
+from autotrack.instrument.patching import Patches, Watch
 from autotrack.integrations.base import Options, SharedPatches
 from autotrack.integrations.lightning.carrier import Carrier
 from autotrack.integrations.lightning.packages import PACKAGES
@@ -141,7 +141,7 @@ def _on_checkpoint(wrapped: Any, trainer: Any, args: tuple[Any, ...], kwargs: Ma
     return _Saving(recording, trainer, args[0] if args else kwargs.get("filepath"))
 
 
-class _Saving:
+class _Saving(Watch):
     """Watch of `Trainer.save_checkpoint`: records the checkpoint."""
 
     def __init__(self, recording: Recording, trainer: Any, path: Any) -> None:
@@ -152,6 +152,3 @@ class _Saving:
     def returned(self, result: Any) -> None:
         with self._recording.stopwatch, guarded("recording a checkpoint"):
             self._recording.checkpoint(self._trainer, self._path)
-
-    def raised(self, error: BaseException) -> None:
-        """Nothing to record: no checkpoint was saved, and the exception propagates to the user."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+from autotrack.instrument.patching import Watch
+
 _found: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
 
 
@@ -13,7 +15,7 @@ def is_tuning(trainer: Any) -> bool:
     return any(getattr(callback, "_early_exit", False) for callback in trainer.callbacks)
 
 
-class TunerWatch:
+class TunerWatch(Watch):
     """Watch of a trial fit: keeps the finder's result, which the trainer's next fit records as params."""
 
     def __init__(self, trainer: Any) -> None:
@@ -29,9 +31,6 @@ class TunerWatch:
                 noted["lr_find"] = {"suggestion": optimal.suggestion(), "tried": len(optimal.results.get("lr", ()))}
             if getattr(callback, "optimal_batch_size", None) is not None:
                 noted["scale_batch_size"] = callback.optimal_batch_size
-
-    def raised(self, error: BaseException) -> None:
-        """Nothing to record: the exception propagates to the user."""
 
 
 def tuned(trainer: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.instrument.patching import Observer
+from autotrack.instrument.patching import Observer, Watch
 from autotrack.integrations.base import Options
 from autotrack.integrations.sklearn.evaluating import Evaluations
 from autotrack.integrations.sklearn.facts import is_estimator
@@ -156,7 +156,7 @@ class _OutermostValidation(_Outermost):
         super().returned(result)
 
 
-class _Overheard:
+class _Overheard(Watch):
     """Watch of a function called inside a cross-validation: passes its return value to the `Validation`."""
 
     def __init__(self, validation: Validation) -> None:
@@ -164,9 +164,6 @@ class _Overheard:
 
     def returned(self, result: Any) -> None:
         self._validation.heard(result)
-
-    def raised(self, error: BaseException) -> None:
-        """Do nothing: the exception propagates to the surrounding validation function, whose watch records it."""
 
 
 def _kind_of(estimator: Any) -> type[Fit] | type[Preprocessing]:

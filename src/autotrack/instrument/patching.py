@@ -32,13 +32,18 @@ _UNOBSERVABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_G
 
 
 class Watch(Protocol):
-    """Returned by an observer that needs the outcome of the call: one of the two methods is called, once."""
+    """Returned by an observer that needs the outcome of the call: one of the two methods is called, once.
+
+    A class that needs only one of them inherits the other, which does nothing.
+    """
 
     def returned(self, result: Any) -> None:
         """The call returned `result`."""
+        return
 
     def raised(self, error: BaseException) -> None:
         """The call raised `error`, which propagates to the caller unchanged."""
+        return
 
 
 Observer = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], "Watch | None"]

@@ -24,6 +24,7 @@ from typing import Any
 from autotrack.events import FinalStatus
 from autotrack.exceptions import InvalidValueError
 from autotrack.instrument import discovery
+from autotrack.instrument.patching import Watch
 from autotrack.instrument.trampolines import FILENAME
 from autotrack.recording.collector import collector, recording_allowed
 from autotrack.recording.lifecycle.start import run_for_late_facts, start_run
@@ -241,7 +242,7 @@ def _records_trainings() -> bool:
     return run is not None and (run.kind in ("training", "search") or run._trainings > 0)
 
 
-class Returned:
+class Returned(Watch):
     """The watch of an observed call that passes the returned value to `take`."""
 
     def __init__(self, take: Callable[[Any], None]) -> None:
@@ -250,9 +251,6 @@ class Returned:
     def returned(self, result: Any) -> None:
         """Pass `result`, which the call returned, to `take`."""
         self._take(result)
-
-    def raised(self, error: BaseException) -> None:
-        """Do nothing: a call that raised has no result."""
 
 
 @functools.lru_cache(maxsize=128)
