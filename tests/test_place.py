@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from autotrack import _locks
 from autotrack._locks import FileLock
 from autotrack.place import DELIVERY_LEASE, Place, prepare
 from autotrack.recording.lifecycle.job import leave_failure
@@ -77,12 +78,20 @@ def test_what_no_process_can_use_any_more_goes_in_its_time(place: Place) -> None
     assert not held.path.exists()
 
 
-def test_a_lock_whose_file_was_deleted_is_taken_on_the_new_file(tmp_path: Path) -> None:
-    """Two processes never hold the same lock because one of them has the file that was there before."""
-    first, second = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
+def test_a_lock_whose_file_is_deleted_is_taken_on_the_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file goes after one process has opened it and before it locks it: no other can hold the lock as well."""
+    first, other = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
+    real, calls = _locks._lock, []
+
+    def deleted_meanwhile(descriptor: int, *, shared: bool) -> bool:
+        calls.append(descriptor)
+        if len(calls) == 1:
+            first.path.unlink()
+        return real(descriptor, shared=shared)
+
+    monkeypatch.setattr(_locks, "_lock", deleted_meanwhile)
     assert first.acquire()
-    first.path.unlink()
-    assert second.acquire()
-    assert FileLock(tmp_path / "lock").acquire() is False
+    assert not other.acquire()
     first.release()
-    second.release()
+    assert other.acquire()
+    other.release()
