@@ -80,6 +80,22 @@ def test_first_sample_comes_at_once(samples: queue.Queue[dict[str, float]]) -> N
     assert first["system/process.count"] >= 1
 
 
+def test_samples_begin_when_they_are_wanted(samples: queue.Queue[dict[str, float]]) -> None:
+    """Before, there is none; the first comes without waiting for the interval, and none at all if it is stopped."""
+    answers = iter([False, True])
+    patient = Monitor(samples.put, 3600, wanted=lambda: next(answers))
+    patient.start()
+    assert samples.get(timeout=200).keys() >= LEVELS
+    patient.stop()
+    assert next(answers, None) is None
+    samples, asked = queue.Queue(), threading.Event()
+    never = Monitor(samples.put, 3600, wanted=lambda: bool(asked.set()))
+    never.start()
+    assert asked.wait(200)
+    never.stop()
+    assert samples.empty()
+
+
 def test_values_are_of_this_machine(monitor: Monitor, samples: queue.Queue[dict[str, float]]) -> None:
     """Everything is there from the second sample on, in its unit."""
     monitor.start()

@@ -404,7 +404,7 @@ def test_the_weights_are_the_same_with_and_without(tmp_path: Path) -> None:
 
 
 SCRIPT = """
-    import sys
+    import sys, time
     import autotrack
     import torch
     import {package} as pl
@@ -423,6 +423,9 @@ SCRIPT = """
             return loss
         def configure_optimizers(self):
             return torch.optim.SGD(self.parameters(), lr=self.hparams.lr)
+        def on_train_end(self):
+            while self.global_rank and "system/rank.1/process.memory" not in autotrack.get_run("last").metrics:
+                time.sleep(0.02)  # until the machine of this rank was looked at
 
     if __name__ == "__main__":
         data = DataLoader(TensorDataset(torch.randn(16, 3)), batch_size=4)

@@ -294,7 +294,7 @@ def test_the_role_comes_first(name: str, key: str) -> None:
 
 
 SCRIPT = """
-    import torch, autotrack
+    import time, torch, autotrack
     from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
 
     autotrack.autolog()
@@ -303,6 +303,8 @@ SCRIPT = """
     args = TrainingArguments("out", use_cpu=True, disable_tqdm=True, logging_steps=1, save_strategy="no",
                              num_train_epochs=2, per_device_train_batch_size=4, report_to="none")
     Trainer(BertForSequenceClassification(config), args, train_dataset=data).train()
+    while args.process_index and "system/rank.1/process.memory" not in autotrack.get_run("last").metrics:
+        time.sleep(0.02)  # until the machine of this rank was looked at
 """
 
 

@@ -22,15 +22,14 @@ LOOP = """
     import os, sys, time
     import autotrack
     import torch.distributed as dist
-    from autotrack.recording.collector import collector
 
     dist.init_process_group("gloo")
     rank = dist.get_rank()
     with autotrack.start_run("two ranks", params={"world": dist.get_world_size()}) as run:
         for step in range(5):
             run.log({"loss": 1.0 + rank}, step=step)
-        while not (run.latest_metrics().get("system/process.memory") if rank == 0 else collector().current_journal):
-            time.sleep(0.02)  # until there is something to see of this rank
+        while f"system/{'rank.1/' * rank}process.memory" not in autotrack.get_run("last").metrics:
+            time.sleep(0.02)  # until the machine of this rank was looked at
         dist.barrier()
     with autotrack.start_run("another one"):
         dist.barrier()

@@ -36,14 +36,16 @@ from autotrack.environment.imports import loading
 
 _SHORTEST = 0.05
 _WORTH_A_LAST_SAMPLE = 0.5
+_UNWANTED_FOR = 0.25  # seconds between two looks at whether samples are wanted by now
 _PATIENCE = 2.0
 
 
 class Monitor:
-    """Samples the machine once at the start, every `interval` seconds and at the end, on a daemon thread.
+    """Samples the machine once at the start, every `interval` seconds and when stopped, on a daemon thread.
 
-    `emit` is called on that thread with the values of each sample. A reading that fails is left out, and `report` is
-    called for it once, with the name of the reading and the error. A forked child does not inherit the thread.
+    `emit` is called on that thread with the values of each sample. `wanted` is asked before the first one, which
+    waits until it answers yes. A reading that fails is left out, and `report` is called for it once, with the name of
+    the reading and the error. A forked child does not inherit the thread.
     """
 
     def __init__(
@@ -51,9 +53,11 @@ class Monitor:
         emit: Callable[[dict[str, float]], None],
         interval: float,
         *,
+        wanted: Callable[[], bool] = lambda: True,
         report: Callable[[str, BaseException], None] = report_failure,
     ) -> None:
         self._emit = emit
+        self._wanted = wanted
         self._interval = max(interval, _SHORTEST)
         self._report = report
         self._stopping = threading.Event()
@@ -79,6 +83,9 @@ class Monitor:
             with loading():
                 from autotrack.environment.sampler import Sampler
 
+            while not self._wanted():
+                if self._stopping.wait(_UNWANTED_FOR):
+                    return
             with Sampler(self._report) as sampler:
                 self._emit(sampler.sample())
                 last = time.monotonic()

@@ -146,7 +146,8 @@ def follow(owner: Collector) -> None:
     """On a rank other than 0: start the system monitor, which records metrics of this rank in the run of rank 0."""
     if owner.settings.captures("system") and not _monitors and not _following:
         _following.append(owner.background)
-        owner.background.submit("the monitor", lambda: _start(owner, _Follower(owner)))
+        follower = _Follower(owner)
+        owner.background.submit("the monitor", lambda: _start(owner, follower, wanted=follower.has_run))
 
 
 class _Follower:
@@ -155,6 +156,10 @@ class _Follower:
     def __init__(self, owner: Collector) -> None:
         self._owner = owner
         self._recorder: MetricRecorder | None = None
+
+    def has_run(self) -> bool:
+        """Whether rank 0 has opened its run."""
+        return ranks.followed(self._owner.place) is not None
 
     def __call__(self, values: dict[str, float]) -> None:
         run_id = ranks.followed(self._owner.place)
@@ -175,11 +180,13 @@ def _start_monitor(owner: Collector) -> None:
     _start(owner, emit)
 
 
-def _start(owner: Collector, emit: Callable[[dict[str, float]], None]) -> None:
+def _start(
+    owner: Collector, emit: Callable[[dict[str, float]], None], wanted: Callable[[], bool] = lambda: True
+) -> None:
     with loading():
         from autotrack.environment.monitor import Monitor
 
-    monitor = Monitor(emit, owner.settings.monitor_interval)
+    monitor = Monitor(emit, owner.settings.monitor_interval, wanted=wanted)
     _monitors.append(monitor)
     monitor.start()
 
