@@ -46,7 +46,7 @@ def launch(tmp_path: Path) -> Callable[..., Any]:
     """`autotrack run …` to its end, with pipes; `options` go to `subprocess.run`."""
 
     def launch(*words: Any, environment: dict[str, str] | None = None, **options: Any) -> Any:
-        options = {"capture_output": True, "stdin": subprocess.DEVNULL, "timeout": 60, **options}
+        options = {"capture_output": True, "stdin": subprocess.DEVNULL, "timeout": 170, **options}
         return subprocess.run(
             [*RUN, *map(str, words)], cwd=tmp_path, env={**os.environ, **(environment or {})}, **options
         )

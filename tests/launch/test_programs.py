@@ -20,6 +20,11 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 X, y = load_iris(return_X_y=True)
 """
+UNTIL_TWO_PROCESSES_WERE_SEEN = """
+import time, autotrack
+while not (seen := autotrack.get_run("last").metrics.get("system/process.count")) or seen.max < 2:
+    time.sleep(0.05)
+"""
 Launch = Callable[..., "subprocess.CompletedProcess[bytes]"]
 Write = Callable[..., Path]
 
@@ -50,8 +55,9 @@ def test_a_bare_script_with_one_fit_is_one_row(launch: Launch, write: Write):
 
 def test_what_surrounds_the_run_is_that_of_the_command(launch: Launch, write: Write):
     """The section `process` tells of the script and its Python, `packages` of those that the script has."""
-    write("train.py", FIT + "LogisticRegression(max_iter=200).fit(X, y)")
-    launch(PYTHON, "train.py", "--password", "x7Kq9rT2mZ4pW8vL", environment={"AUTOTRACK_CAPTURE": "-git,-hardware"})
+    write("train.py", FIT + "LogisticRegression(max_iter=200).fit(X, y)\n" + UNTIL_TWO_PROCESSES_WERE_SEEN)
+    environment = {"AUTOTRACK_CAPTURE": "-git,-hardware", "AUTOTRACK_MONITOR_INTERVAL": "0.05"}
+    launch(PYTHON, "train.py", "--password", "x7Kq9rT2mZ4pW8vL", environment=environment)
     (record,) = autotrack.runs(all=True)
     process = record.environment["process"]
     assert process["argv"] == [PYTHON, "train.py", "--password", "[masked]"]

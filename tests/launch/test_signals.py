@@ -100,7 +100,7 @@ sys.stdin.read()
         process.send_signal(number)
         assert process.stdout is not None
         assert process.stdout.readline() == word
-    rest, _ = process.communicate(timeout=30)
+    rest, _ = process.communicate(timeout=170)
     assert (process.returncode, rest) == (0, b"")
     assert autotrack.get_run().status == "finished"
 
@@ -114,7 +114,7 @@ def test_a_command_that_ignores_sigterm_goes_on(started: Start):
     assert process.stdout is not None
     assert process.stdout.readline() == b"no\n"
     assert process.poll() is None
-    rest, _ = process.communicate(b"\n", timeout=30)
+    rest, _ = process.communicate(b"\n", timeout=170)
     assert (process.returncode, rest) == (0, b"done\n")
     assert autotrack.get_run().status == "finished"
 
@@ -140,7 +140,7 @@ def test_an_ignored_hangup_stays_ignored(started: Start):
                       preexec_fn=lambda: (os.setpgid(0, 0), signal.signal(signal.SIGHUP, signal.SIG_IGN)))  # fmt: skip
     ready(process)
     process.send_signal(signal.SIGHUP)
-    rest, _ = process.communicate(timeout=30)
+    rest, _ = process.communicate(timeout=170)
     assert (process.returncode, rest) == (0, b"True\n")
 
 
@@ -153,7 +153,7 @@ def test_stopped_and_continued(started: Start):
     for pid in (process.pid, command):
         until(lambda: state(pid) == "T")  # noqa: B023 - it is called at once
     process.send_signal(signal.SIGCONT)
-    rest, _ = process.communicate(timeout=30)
+    rest, _ = process.communicate(timeout=170)
     assert (process.returncode, rest) == (0, b"done\n")
 
 
