@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from autotrack import _guard, _process
 
 # The same examples at each run where a change is judged; new ones, or many (HYPOTHESIS_PROFILE=deep), where one looks.
-settings.register_profile("deep", max_examples=3000, deadline=None)
-settings.register_profile("judge", derandomize=True, deadline=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "judge" if "CI" in os.environ else "default"))
+# None of them minds how long an example takes: machines that run tests are busy.
+_UNHURRIED: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("look", **_UNHURRIED)
+settings.register_profile("deep", max_examples=3000, **_UNHURRIED)
+settings.register_profile("judge", derandomize=True, **_UNHURRIED)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "judge" if "CI" in os.environ else "look"))
 
 pytest_plugins = ["postgres_server", "seeded_store"]  # in tests/fixtures
 
@@ -46,7 +49,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / ".autotrack"
     monkeypatch.setenv("AUTOTRACK_DIR", str(folder))
     monkeypatch.setenv("AUTOTRACK_QUIET", "1")
-    monkeypatch.setenv("AUTOTRACK_ENVIRONMENT_TIMEOUT", "60")  # machines that run tests are busy
+    for limit in ("ENVIRONMENT", "EXIT"):  # machines that run tests are busy
+        monkeypatch.setenv(f"AUTOTRACK_{limit}_TIMEOUT", "170")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
     monkeypatch.chdir(tmp_path)
     _process.reset()

@@ -18,17 +18,35 @@ pytest.importorskip("ipykernel")
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 ALL = sorted(FOLDER.glob("*.ipynb"))
+PATIENCE = 170  # seconds: the machine may be busy
+START_UP = f"""
+import sys
+def _until_all_is_recorded(*_):
+    module = sys.modules.get("autotrack.recording.collector")
+    owner = module and module.existing_collector()
+    assert owner is None or owner.background.wait({PATIENCE}) == []
+get_ipython().events.register("pre_run_cell", _until_all_is_recorded)
+"""
 
 
 def execute(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Run a notebook in `folder`; returns its code cells by id. An exception in a cell fails."""
+    """Run a notebook in `folder`; returns its code cells by id. An exception in a cell fails.
+
+    A cell begins when all of the cells before it is recorded, as where a person looks at each before running the next.
+    """
+    start_up = folder / "ipython" / "profile_default" / "startup"
+    start_up.mkdir(parents=True)
+    (start_up / "wait.py").write_text(START_UP)
     monkeypatch.setenv("JPY_SESSION_NAME", str(folder / path.name))
     monkeypatch.setenv("IPYTHONDIR", str(folder / "ipython"))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     notebook = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(
-        notebook, timeout=150, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
-    ).execute()
+    client = nbclient.NotebookClient(
+        notebook, timeout=PATIENCE, startup_timeout=PATIENCE, iopub_timeout=PATIENCE, kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+    )  # fmt: skip
+    client.create_kernel_manager().shutdown_wait_time = PATIENCE
+    client.execute()
     return {cell["id"]: cell for cell in notebook["cells"] if cell["cell_type"] == "code"}
 
 

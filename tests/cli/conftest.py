@@ -76,6 +76,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "train.py").write_text(SCRIPT)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AUTOTRACK")}
     environment |= {"AUTOTRACK_DIR": str(folder / ".autotrack"), "AUTOTRACK_QUIET": "1"}
+    environment |= {"AUTOTRACK_ENVIRONMENT_TIMEOUT": "170", "AUTOTRACK_EXIT_TIMEOUT": "170"}  # the machine may be busy
     subprocess.run([sys.executable, "train.py"], cwd=folder, env=environment, check=True)
     return folder / ".autotrack"
 

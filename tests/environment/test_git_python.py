@@ -14,7 +14,7 @@ import json, os, sys
 from pathlib import Path
 from autotrack.environment import git as gatherer
 def gather(**options):
-    return gatherer.gather(Path("project").absolute(), **options)
+    return gatherer.gather(Path("project").absolute(), limit=170.0, **options)
 """
 
 

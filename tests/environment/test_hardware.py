@@ -22,7 +22,7 @@ print(json.dumps([facts.data, list(facts.missing)]))
 """
 
 
-def gathered(driver: Path | None, limit: float = 30.0, **environment: str) -> tuple[dict[str, Any], list[str]]:
+def gathered(driver: Path | None, limit: float = 170.0, **environment: str) -> tuple[dict[str, Any], list[str]]:
     """Data and what is missing, gathered by a process of its own that finds `driver`."""
     if driver is not None:
         environment["LD_LIBRARY_PATH"] = str(driver)

@@ -8,10 +8,13 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from autotrack.environment import monitor as monitor_module
@@ -41,7 +44,7 @@ print(json.dumps([samples, reports]))
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine a sample may take its time, and `stop` waits for it."""
-    monkeypatch.setattr(monitor_module, "_PATIENCE", 100.0)
+    monkeypatch.setattr(monitor_module, "_PATIENCE", 170.0)
 
 
 @pytest.fixture
@@ -118,33 +121,43 @@ def test_every_key_is_in_the_table(monitor: Monitor, samples: queue.Queue[dict[s
         assert f"`{key}`" in table or (f"`{family}." in table and f"`.{last}`" in table), key
 
 
-def test_children_count(monitor: Monitor, samples: queue.Queue[dict[str, float]]) -> None:
-    """Processor time and memory of a child, and of its child, are part of the process's."""
-    source = "import sys; block = bytearray(200 << 20); print('ready', flush=True); sys.stdin.read()"
-    nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {source!r}])"
-    monitor.start()
-    before = samples.get(timeout=200)
-    with subprocess.Popen([sys.executable, "-c", nested], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
-        while not samples.empty():
-            samples.get()
-        samples.get(timeout=200)
-        during = samples.get(timeout=200)
-        child.communicate()
+def test_children_count(script: Any) -> None:
+    """Processor time and memory of a child, and of its child, are part of the process's, which has no others here."""
+    done = script(
+        """
+        import json, queue, subprocess, sys
+        from autotrack.environment.monitor import Monitor
+
+        source = "import sys; block = bytearray(200 << 20); print('ready', flush=True); sys.stdin.read()"
+        nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {source!r}])"
+        samples = queue.Queue()
+        monitor = Monitor(samples.put, 0.05)
+        monitor.start()
+        before = samples.get()
+        with subprocess.Popen([sys.executable, "-c", nested], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            child.stdout.readline()
+            while not samples.empty():
+                samples.get()
+            samples.get()  # may have been begun before
+            during = samples.get()
+            child.communicate()
+        monitor.stop()
+        print(json.dumps([before, during]))
+        """
+    )
+    before, during = json.loads(done.stdout)
     assert during["system/process.count"] >= before["system/process.count"] + 2
     assert during["system/process.memory"] > before["system/process.memory"] + (200 << 20)
 
 
 def test_busy_process_shows(monitor: Monitor, samples: queue.Queue[dict[str, float]]) -> None:
-    """Computing for some samples is seen as processor time of the process."""
+    """Computing for some samples is seen as processor time of the process, as soon as it gets some."""
     monitor.start()
-    seen = []
-    while len(seen) < 5:
+    seen = 0.0
+    while seen <= 5:
         sum(number * number for number in range(200_000))
         while not samples.empty():
-            seen.append(samples.get())
-    assert max(values.get("system/process.cpu", 0.0) for values in seen) > 5
+            seen = max(seen, samples.get().get("system/process.cpu", 0.0))
 
 
 def test_stop_means_stop(monitor: Monitor, samples: queue.Queue[dict[str, float]]) -> None:
@@ -158,13 +171,23 @@ def test_stop_means_stop(monitor: Monitor, samples: queue.Queue[dict[str, float]
     assert not any(thread.name == "autotrack-monitor" for thread in threading.enumerate())
 
 
-def test_last_sample_at_the_end(samples: queue.Queue[dict[str, float]]) -> None:
-    """A run shorter than the interval still gets rates: `stop` takes one more sample."""
+def test_last_sample_at_the_end(samples: queue.Queue[dict[str, float]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run shorter than the interval still gets rates: `stop` takes one more sample, 0.6 s after the first."""
+    moments, asked = iter([0.0, 0.6]), threading.Event()
+
+    def monotonic() -> float:
+        asked.set()
+        return next(moments)
+
+    monkeypatch.setattr(monitor_module, "time", SimpleNamespace(monotonic=monotonic))
     patient = Monitor(samples.put, 3600)
     patient.start()
-    samples.get(timeout=200)
-    threading.Event().wait(0.6)
+    assert asked.wait(200)  # the time of the first sample is known
+    counted = sum(psutil.cpu_times())
+    while sum(psutil.cpu_times()) <= counted:  # as long as nothing more was counted, there are no rates
+        time.sleep(0.01)
     patient.stop()
+    samples.get_nowait()
     assert set(samples.get_nowait()) >= RATES
 
 
@@ -256,8 +279,10 @@ def test_fork_while_watching(script: Any) -> None:
     done = script(
         """
         import os, signal, threading
+        from autotrack.environment import imports
         from autotrack.environment.monitor import Monitor
 
+        imports._PATIENCE = 170.0
         parent = os.getpid()
         pids, seen = set(), threading.Event()
 

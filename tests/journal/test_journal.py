@@ -274,7 +274,8 @@ def test_a_full_disk_is_waited_out(tmp_path: Path, mapped: bool) -> None:
         import resource, sys
         from pathlib import Path
         from autotrack.events import Frame, Note
-        from autotrack.journal import JournalWriter
+        from autotrack.journal import JournalWriter, writer
+        writer.RETRY_EVERY = 3600.0
         told = []
         writer = JournalWriter(Path(sys.argv[1]), mapped={mapped}, on_full=told.append)
         packer = writer.packer(Frame(run="r", keys=("a",), types="d"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -19,6 +20,8 @@ from typing import Any
 import pytest
 
 RUN = (sys.executable, "-m", "autotrack", "run")
+PATIENCE = 170.0  # seconds: the machine may be busy
+_WAITING = re.compile(rb"autotrack: waiting for .* \(Ctrl-C leaves now\)\n")
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +49,7 @@ def launch(tmp_path: Path) -> Callable[..., Any]:
     """`autotrack run …` to its end, with pipes; `options` go to `subprocess.run`."""
 
     def launch(*words: Any, environment: dict[str, str] | None = None, **options: Any) -> Any:
-        options = {"capture_output": True, "stdin": subprocess.DEVNULL, "timeout": 170, **options}
+        options = {"capture_output": True, "stdin": subprocess.DEVNULL, "timeout": PATIENCE, **options}
         return subprocess.run(
             [*RUN, *map(str, words)], cwd=tmp_path, env={**os.environ, **(environment or {})}, **options
         )
@@ -73,7 +76,13 @@ def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
                 stream.close()
         if process.poll() is None:
             os.killpg(process.pid, 9)
-        process.wait(20)
+        process.wait(PATIENCE)
+
+
+@pytest.fixture
+def said() -> Callable[[bytes], bytes]:
+    """What of an output is there on any machine: without what a process says whose own work is not done in a second."""
+    return lambda output: _WAITING.sub(b"", output)
 
 
 class Terminal:
@@ -83,28 +92,28 @@ class Terminal:
         self.screen = b""
         self.process, self._fd = pty.fork()
         if self.process == 0:
+            _resize(0, rows, columns)  # here, so that the command never sees another size
             os.chdir(folder)
             os.execv(words[0], words)
-        self.resize(rows, columns)
 
     def resize(self, rows: int, columns: int) -> None:
         """Make the window another size."""
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        _resize(self._fd, rows, columns)
 
     def type(self, keys: bytes) -> None:
         """Press keys."""
         os.write(self._fd, keys)
 
-    def shows(self, text: bytes, timeout: float = 30) -> None:
+    def shows(self, text: bytes) -> None:
         """Wait until the text is on the screen."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + PATIENCE
         while text not in self.screen:
             assert time.monotonic() < deadline, self.screen
             assert self._read(0.5) or text in self.screen, self.screen
 
-    def shows_last(self, text: bytes, *, after: bytes, timeout: float = 30) -> None:
+    def shows_last(self, text: bytes, *, after: bytes) -> None:
         """Wait until the text is on the screen below the last place where `after` stands."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + PATIENCE
         while text not in self.screen.rpartition(after)[2]:
             assert time.monotonic() < deadline, self.screen
             self._read(0.5)
@@ -124,6 +133,10 @@ class Terminal:
             return False
         self.screen += data
         return bool(data)
+
+
+def _resize(descriptor: int, rows: int, columns: int) -> None:
+    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,16 +29,16 @@ def test_bytes_pass_unchanged(launch: Launch):
     assert "\ufffd" in autotrack.get_run().console
 
 
-def test_stdout_and_stderr_stay_apart_or_together(launch: Launch, tmp_path: Path):
+def test_stdout_and_stderr_stay_apart_or_together(launch: Launch, said: Any, tmp_path: Path):
     """Two places get what belongs to each; one place gets both, in the order in which they were written."""
     code = "import os\nfor n in range(300): os.write(1 + n % 2, b'%d\\n' % n)"
     done = launch(*PYTHON, code)
     assert done.stdout.split() == [b"%d" % n for n in range(0, 300, 2)]
-    assert done.stderr.split() == [b"%d" % n for n in range(1, 300, 2)]
+    assert said(done.stderr).split() == [b"%d" % n for n in range(1, 300, 2)]
     with (tmp_path / "both").open("wb") as both:
         launch(*PYTHON, code, capture_output=False, stdout=both, stderr=subprocess.STDOUT)
     expected = b"".join(b"%d\n" % n for n in range(300))
-    assert (tmp_path / "both").read_bytes() == expected
+    assert said((tmp_path / "both").read_bytes()) == expected
     assert autotrack.get_run().console == expected.decode()
 
 
@@ -74,31 +75,46 @@ def test_a_reader_that_leaves(launch: Launch, tmp_path: Path):
     code = "import sys\ntry:\n  while True: print('x' * 1000)\nexcept BrokenPipeError:\n  open('end', 'w').write('end')"
     environment = {**os.environ, "CODE": code}
     done = subprocess.run(
-        ["sh", "-c", line], cwd=tmp_path, env=environment, capture_output=True, timeout=60, check=False
+        ["sh", "-c", line], cwd=tmp_path, env=environment, capture_output=True, timeout=240, check=False
     )
     assert done.stdout.endswith(b"end") or b"cat: end" in done.stderr
     assert done.stdout.startswith(b"x" * 1000 + b"\n")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-def test_a_full_disk_behind_the_output_ends_nothing(launch: Launch):
+def test_a_full_disk_behind_the_output_ends_nothing(launch: Launch, said: Any):
     """What the disk does not take is lost there, named in the report, and kept."""
     with open("/dev/full", "wb") as full:
         done = launch(*PYTHON, "print('lost')", capture_output=False, stdout=full, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, said(done.stderr)) == (0, b"")
     record = autotrack.get_run()
     assert record.console == "lost\n"
     assert any("5 bytes of stdout could not be written" in line for line in record.capture_report)
 
 
 def test_a_hundred_megabytes(launch: Launch):
-    """They pass through; of them the beginning and the end are kept, and the report says so."""
-    code = "import sys\nline = 'x' * 99 + '\\n'\nfor n in range(100): sys.stdout.write(line * 10_000)\nprint('the end')"
-    read = subprocess.run(
+    """They pass through; of them the beginning and the end are kept, and the report says so.
+
+    The first part is smaller than what may wait to be recorded, and the rest comes when the beginning was kept.
+    """
+    code = """
+import sys
+line = 'x' * 99 + '\\n'
+sys.stdout.write(line * 60_000)
+sys.stdout.flush()
+sys.stdin.read()
+for n in range(94): sys.stdout.write(line * 10_000)
+print('the end')
+"""
+    with subprocess.Popen(
         ["sh", "-c", f'{SHELL_RUN} "$CODE" | wc -c'],
-        env={**os.environ, "CODE": code}, capture_output=True, check=True, timeout=120,
-    )  # fmt: skip
-    assert int(read.stdout) == 100_000_008
+        env={**os.environ, "CODE": code}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        while not autotrack.runs() or len(autotrack.get_run().console) <= HEAD:
+            assert process.poll() is None
+            time.sleep(0.05)
+        read, _ = process.communicate(timeout=240)
+    assert (process.returncode, int(read)) == (0, 100_000_008)
     record = autotrack.get_run()
     assert HEAD < len(record.console) < HEAD + TAIL + (1 << 18)
     assert record.console.startswith("x" * 99 + "\n")

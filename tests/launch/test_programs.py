@@ -27,6 +27,7 @@ while not (seen := autotrack.get_run("last").metrics.get("system/process.count")
 """
 Launch = Callable[..., "subprocess.CompletedProcess[bytes]"]
 Write = Callable[..., Path]
+Said = Callable[[bytes], bytes]
 
 
 def jobs() -> list[Any]:
@@ -34,20 +35,20 @@ def jobs() -> list[Any]:
     return list(autotrack.runs("run.kind = 'job'", order_by="run.started"))
 
 
-def test_a_bare_script_with_one_fit_is_one_row(launch: Launch, write: Write):
+def test_a_bare_script_with_one_fit_is_one_row(launch: Launch, write: Write, said: Said):
     """Its params and metrics are the job's own; its output and exit code are its own."""
     write(
         "train.py", FIT + "model = LogisticRegression(C=0.5, max_iter=200).fit(X, y)\nprint('score', model.score(X, y))"
     )
     done = launch("--tag", "team=x", "--", PYTHON, "train.py", "--lr", "0.1")
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, said(done.stderr)) == (0, b"")
     assert done.stdout.startswith(b"score 0.9")
     (record,) = autotrack.runs(all=True)
     assert (record.kind, record.name, record.experiment, record.status) == ("job", "train-1", "train", "finished")
     assert record.params["C"] == 0.5
     assert record.metrics["train/accuracy"].last > 0.9
     assert record.tags == {"team": "x"}
-    assert record.console == done.stdout.decode()
+    assert said(record.console.encode()) == done.stdout
     assert [training.name for training in record.trainings] == ["LogisticRegression"]
     assert record.exit_code == 0
     assert [line for line in record.capture_report if "the time for our own work" not in line.message] == []
@@ -115,7 +116,7 @@ def test_a_program_that_becomes_another(launch: Launch, write: Write):
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_multiprocessing(launch: Launch, write: Write, method: str):
+def test_multiprocessing(launch: Launch, write: Write, said: Said, method: str):
     """Workers open no runs, and what they log goes to the job; the program's own fit is recorded once."""
     write(
         "train.py",
@@ -134,7 +135,7 @@ if __name__ == "__main__":
         """,
     )
     done = launch(PYTHON, "train.py")
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"3\n", b"")
+    assert (done.returncode, done.stdout, said(done.stderr)) == (0, b"3\n", b"")
     (job,) = autotrack.runs(all=True)
     assert len(job.trainings) == 1
     assert {f"worker{number}" for number in range(3)} <= set(job.metrics)
@@ -155,7 +156,7 @@ def test_a_python_that_takes_no_start_up_code(launch: Launch, flags: list[str]):
     assert "was not recorded" in line
 
 
-def test_the_programs_own_words_and_runs(launch: Launch, write: Write):
+def test_the_programs_own_words_and_runs(launch: Launch, write: Write, said: Said):
     """`autotrack.log` goes to the job, `start_run` makes a child of it, and what the script says of autolog counts."""
     write(
         "train.py",
@@ -172,7 +173,7 @@ LogisticRegression(max_iter=300).fit(X, y)
         """,
     )
     done = launch(PYTHON, "train.py")
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, said(done.stderr)) == (0, b"")
     (job,) = jobs()
     assert job.metrics["own"].last == 1.0
     assert (job.params["a"], job.params["max_iter"]) == (1, 200)
@@ -188,7 +189,7 @@ def test_autolog_switched_off_before_the_first_import_stays_off(launch: Launch, 
     assert job.trainings == []
 
 
-def test_an_exception_is_on_the_record(launch: Launch, write: Write):
+def test_an_exception_is_on_the_record(launch: Launch, write: Write, said: Said):
     """Type, message and traceback, also of a program that never trained; the launcher decides the status."""
     write("train.py", "def work():\n    raise ValueError('no such luck')\nwork()")
     done = launch(PYTHON, "train.py")
@@ -197,7 +198,7 @@ def test_an_exception_is_on_the_record(launch: Launch, write: Write):
     assert (job.status, job.exit_code) == ("failed", 1)
     assert (job.failure_type, job.failure_message) == ("ValueError", "no such luck")
     assert "in work" in (job.traceback or "")
-    assert job.console == done.stderr.decode()
+    assert said(job.console.encode()) == said(done.stderr)
 
 
 def test_an_exception_that_the_command_survives_is_no_failure(launch: Launch, write: Write):
@@ -246,17 +247,17 @@ def test_the_ranks_of_one_training(launch: Launch, write: Write):
     assert job.metrics["own"].count == job.metrics["loss"].count == len(job.trainings) == 1
 
 
-def test_a_launch_within_a_launch_is_a_child(launch: Launch, write: Write):
+def test_a_launch_within_a_launch_is_a_child(launch: Launch, write: Write, said: Said):
     """Each command is a job of its own, and what is trained belongs to the inner one."""
     write("train.py", FIT + "LogisticRegression(max_iter=200).fit(X, y)\nprint('x')")
     write("outer.sh", f"{QUOTED} -m autotrack run --name inner -- {QUOTED} train.py")
     done = launch("--name", "outer", "sh", "outer.sh")
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"x\n", b"")
+    assert (done.returncode, done.stdout, said(done.stderr)) == (0, b"x\n", b"")
     outer, inner = jobs()
     assert [child.id for child in outer.children()] == [inner.id]
     assert (outer.name, inner.name, inner.kind) == ("outer", "inner", "job")
     assert inner.params["max_iter"] == 200
-    assert outer.console == inner.console == "x\n"
+    assert said(outer.console.encode()) == said(inner.console.encode()) == b"x\n"
 
 
 def test_switched_off(launch: Launch, write: Write, place: Path):

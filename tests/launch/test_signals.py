@@ -19,7 +19,9 @@ import autotrack
 PYTHON = [sys.executable, "-S", "-c"]
 Start = Callable[..., "subprocess.Popen[bytes]"]
 # In short sleeps: Python runs a handler between two calls, but not for a signal that comes just before a long sleep.
-SAY_AND_WAIT = "print('ready', flush=True)\nfor _ in range(1200): time.sleep(0.05)"
+# Nor for one that comes just before it reads what is not there yet: hence the wait for something to read.
+SAY_AND_WAIT = "print('ready', flush=True)\nfor _ in range(3400): time.sleep(0.05)"
+WAIT_FOR_INPUT = "import select, sys\nwhile not select.select([sys.stdin], [], [], 0.05)[0]: pass"
 
 
 def ready(process: subprocess.Popen[bytes]) -> None:
@@ -42,7 +44,7 @@ def command_line(pid: int | str) -> bytes:
 
 def until(true: Callable[[], bool]) -> None:
     """Wait until something is the case."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 170
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -77,7 +79,7 @@ def test_a_signal_to_the_launcher_ends_command_and_run(started: Start, number: s
     ready(process)
     command = command_of(process)
     process.send_signal(number)
-    assert process.wait(30) == -number
+    assert process.wait(170) == -number
     assert not Path(f"/proc/{command}").exists()
     (job,) = autotrack.runs()
     assert (job.status, job.failure_type) == ("killed", number.name)
@@ -92,8 +94,8 @@ import signal, sys
 signal.signal(signal.SIGUSR1, lambda *_: print('one', flush=True))
 signal.signal(signal.SIGUSR2, lambda *_: print('two', flush=True))
 print('ready', flush=True)
-sys.stdin.read()
-""",
+"""
+        + WAIT_FOR_INPUT,
     )
     ready(process)
     for number, word in ((signal.SIGUSR1, b"one\n"), (signal.SIGUSR2, b"two\n"), (signal.SIGUSR1, b"one\n")):
@@ -108,7 +110,7 @@ sys.stdin.read()
 def test_a_command_that_ignores_sigterm_goes_on(started: Start):
     """So does the launcher: it waits, as a shell would."""
     process = started(*PYTHON, "import signal, sys\nsignal.signal(15, lambda *_: print('no', flush=True))\n"
-                      "print('ready', flush=True); sys.stdin.readline(); print('done')")  # fmt: skip
+                      f"print('ready', flush=True)\n{WAIT_FOR_INPUT}\nprint('done')")  # fmt: skip
     ready(process)
     process.send_signal(signal.SIGTERM)
     assert process.stdout is not None
@@ -127,7 +129,7 @@ def test_a_command_that_tidies_up_on_sigterm_was_killed(started: Start, monkeypa
         )
         ready(process)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 5
+        assert process.wait(170) == 5
         job = autotrack.get_run()
         assert (job.status, job.exit_code) == (status, 5)
         monkeypatch.setenv("SLURM_JOB_ID", "1")

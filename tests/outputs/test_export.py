@@ -93,6 +93,7 @@ def test_a_recorded_run_comes_out_whole(tmp_path: Path) -> None:
         run.log_artifact("report.txt")
         run.log_dataset([[1, 2]], name="digits", role="train")
         run.note("looks *good*")
+    assert run.collector.background.wait(170) == []
     export_runs(autotrack.runs(), tmp_path / "out")
     (about,) = rows(tmp_path / "out", "runs")
     assert about["notes"] == ["looks *good*"]

@@ -212,7 +212,7 @@ def test_recorded_runs_answer_by_all_their_names() -> None:
     with autotrack.start_run("one", params={"layers": [64, 32], "deep": {"er": True}}, tags={"team": "x"}) as run:
         run.log({"loss": 3}, step=1)
         run.log({"loss": 1}, step=2)
-    assert collector().background.wait(60) == []
+    assert collector().background.wait(170) == []
     runs = autotrack.runs()
     answers = {name: column(runs, name)[0] for name in ("params.layers", "params.deep.er", "tags.team", "run.name")}
     assert answers == {"params.layers": [64, 32], "params.deep.er": True, "tags.team": "x", "run.name": "one"}

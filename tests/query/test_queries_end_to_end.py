@@ -23,7 +23,7 @@ def test_a_run_is_found_by_what_it_logged(tmp_path: Path) -> None:
         run.set_tags({"team": "vision"})
     with autotrack.start_run("other", params={"lr": 0.001}):
         pass
-    assert collector().background.wait(60) == []
+    assert collector().background.wait(170) == []
     runs = autotrack.runs(
         "params.lr > 0.01 and metrics.val/accuracy.max >= 0.9 and tags.team = vision and artifacts.name like '%hello%'"
         " and env.python >= 3.10 and packages.numpy >= 1.0 and run.started > -1h and run.status = finished",

@@ -13,7 +13,16 @@ import psutil
 import pytest
 
 import autotrack
+from autotrack.recording import background
 from autotrack.recording.lifecycle import housekeeping
+
+ALONE = dict.fromkeys(("process", "scheduler", "notebook", "seeds", "packages", "git", "hardware", "system"), False)
+
+
+@pytest.fixture(autouse=True)
+def heartbeats_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The background thread has no heartbeat, however long a test takes: it would do the same as the test."""
+    monkeypatch.setattr(background, "PULSE", 3600.0)
 
 
 @pytest.fixture
@@ -27,7 +36,7 @@ def test_a_large_journal_is_folded_beside_the_training(
     place: Path, started: Callable[[], list[psutil.Process]]
 ) -> None:
     """The heartbeat of a run sees to it once the journal has grown by `background_fold`; until then nobody folds."""
-    autotrack.configure(background_fold="128K", capture={"system": False})
+    autotrack.configure(background_fold="128K", capture=ALONE)
     with autotrack.start_run("r") as run:
         run.collector.pulse()
         assert started() == []
@@ -46,7 +55,7 @@ def test_a_large_journal_is_folded_beside_the_training(
 
 def test_it_can_be_switched_off(place: Path, started: Callable[[], list[psutil.Process]]) -> None:
     """With `background_fold=None` the same run is folded by nobody until somebody reads."""
-    autotrack.configure(background_fold=None, capture={"system": False})
+    autotrack.configure(background_fold=None, capture=ALONE)
     with autotrack.start_run("r") as run:
         for step in range(5000):
             run.log({"a": float(step)}, step=step)
@@ -62,7 +71,7 @@ def test_little_room_is_one_warning(tmp_path: Path) -> None:
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True).returncode:
         pytest.skip("mounting a small file system is not allowed here")
     try:
-        autotrack.configure(dir=disk / "at", capture={"system": False})
+        autotrack.configure(dir=disk / "at", capture=ALONE)
         with autotrack.start_run("r") as run:
             keeper = housekeeping.Housekeeping(run.collector)
             with warnings.catch_warnings(record=True) as none:

@@ -22,7 +22,7 @@ TRAINING = """
             run.log({{"loss": 1 / (step + 1)}}, step=step)
         print("here", flush=True)
         if sys.argv[3] == "wait":
-            for _ in range(1200):  # a signal that comes just before one long sleep would be handled after it
+            for _ in range(3400):  # a signal that comes just before one long sleep would be handled after it
                 time.sleep(0.05)
 """
 
@@ -40,7 +40,7 @@ def attempt(tmp_path: Path) -> Callable[..., int]:
         assert process.stdout.readline() == "here\n"
         if preempt:
             process.send_signal(signal.SIGTERM)
-        code = process.wait(60)
+        code = process.wait(240)
         process.stdout.close()
         return code
 

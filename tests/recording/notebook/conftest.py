@@ -17,7 +17,7 @@ import autotrack
 jupyter_client = pytest.importorskip("jupyter_client")
 pytest.importorskip("ipykernel")
 
-PATIENCE = 30.0
+PATIENCE = 170.0
 BEGIN = """
 import sys, warnings
 warnings.simplefilter("ignore")
@@ -52,6 +52,7 @@ class Notebook:
 
     def __init__(self, folder: Path) -> None:
         self.manager = jupyter_client.KernelManager(kernel_name="python3")
+        self.manager.shutdown_wait_time = PATIENCE  # after half of it the kernel is told to end, and then killed
         self.manager.start_kernel(cwd=str(folder), env={**os.environ, "JPY_SESSION_NAME": str(folder / "digits.ipynb")})
         self._connect()
 
@@ -132,6 +133,8 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
     """A kernel for all tests of the module."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOTRACK_QUIET", "1")
+        for limit in ("ENVIRONMENT", "EXIT"):
+            patch.setenv(f"AUTOTRACK_{limit}_TIMEOUT", str(PATIENCE))
         patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
         one = Notebook(tmp_path_factory.mktemp("notebooks"))
     yield one
@@ -141,6 +144,18 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
 @pytest.fixture
 def notebook(kernel: Notebook, place: Path) -> Notebook:
     """The kernel, with nothing of earlier tests, recording to this test's place."""
+    return begin(kernel, place)
+
+
+@pytest.fixture
+def new_notebook(kernel: Notebook, place: Path) -> Notebook:
+    """The same, but no test has recorded in this kernel, so that its end is that of the collector it has now."""
+    kernel.restart(now=True)
+    return begin(kernel, place)
+
+
+def begin(kernel: Notebook, place: Path) -> Notebook:
+    """Have the kernel record to the place."""
     begun = kernel.run(BEGIN.format(place=str(place)))
     assert not begun.error, begun.message
     return kernel

@@ -16,8 +16,8 @@ TOKEN = "ghp_" + "a1B2c3D4e5" * 4
 
 
 def ready(found: list[Any]) -> bool:
-    """The code is kept beside the cell: it arrives a moment later."""
-    return all(CODE in {artifact.name for artifact in record.artifacts} for record in found)
+    """The code is kept beside the cell: both arrive a moment later, first the code, and then the cell by itself."""
+    return all({CODE, CELL} <= {artifact.name for artifact in record.artifacts} for record in found)
 
 
 def test_the_code_up_to_the_cell_and_the_cell(notebook: Notebook, records: Records) -> None:
@@ -69,7 +69,7 @@ def test_a_cell_with_a_secret_is_withheld_whole(notebook: Notebook, records: Rec
     """Neither the script nor any other file on the disk has it, and both script and report say what is missing."""
     secret = notebook.run(f"import autotrack\ntoken = {TOKEN!r}")
     notebook.run("with autotrack.start_run('careful'):\n    pass")
-    (record,) = records(ready)
+    (record,) = records(lambda found: "notebook" in {line.what for line in found[0].capture_report})
     text = record.artifacts[CODE].read().decode()
     assert f"# %% [{secret.number}]\n# withheld: this cell is likely to hold a secret\n" in text
     assert "with autotrack.start_run('careful')" in text
@@ -83,7 +83,7 @@ def test_it_can_be_switched_off(notebook: Notebook, records: Records) -> None:
     """`capture={"notebook": False}` keeps no code."""
     notebook.run("import autotrack; autotrack.configure(capture={'notebook': False})")
     notebook.run("with autotrack.start_run('quiet') as run: run.log({'loss': 1.0})")
-    notebook.run("autotrack.recording.collector.collector().background.wait(20)")
+    notebook.run("autotrack.recording.collector.collector().background.wait(160)")
     (record,) = records()
     assert not [artifact.name for artifact in record.artifacts if artifact.kind == "source"]
     assert "notebook" not in record.environment

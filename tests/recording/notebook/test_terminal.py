@@ -16,7 +16,7 @@ def at_prompt(command: list[str], lines: list[str], folder: Path) -> str:
     """Type lines at a prompt; returns what was printed."""
     environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "PYTHONUNBUFFERED": "1"}
     done = subprocess.run(
-        command, input="\n".join([*lines, ""]), capture_output=True, text=True, timeout=120, cwd=folder, env=environment
+        command, input="\n".join([*lines, ""]), capture_output=True, text=True, timeout=240, cwd=folder, env=environment
     )
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr

@@ -159,15 +159,19 @@ def deliver_the_rest(owner: Collector) -> None:
         messages.say(f"not everything reached {', '.join(left)}; it is kept here, and sent by: autotrack sync")
 
 
-_listening: set[int] = set()
+_endings: dict[int, Ending] = {}  # by the process that installed it, as a forked child inherits its parent's
 
 
 def install(owner: Collector) -> None:
-    """Install the hooks for the end of this process, once; signal handlers only where none was set."""
-    if os.getpid() in _listening:
+    """Install the hooks that finish the runs of `owner` when this process ends, once; signal handlers if none was set.
+
+    After a reset, the hooks that are there finish the runs of the new collector.
+    """
+    installed = _endings.get(os.getpid())
+    if installed is not None:
+        installed.owner = owner
         return
-    _listening.add(os.getpid())
-    ending = Ending(owner)
+    ending = _endings[os.getpid()] = Ending(owner)
     atexit.register(ending.at_exit)
     sys.excepthook = ending.on_exception
     sys.exit = ending.exit
