@@ -162,7 +162,10 @@ class PartialFits:
     def _end_gone(self) -> None:
         """End the loops of collected estimators; not in the weakref callback, which may run amidst any other code."""
         while self._gone:
-            key = self._gone.popleft()
+            try:
+                key = self._gone.popleft()
+            except IndexError:  # another thread was faster: the heartbeat ends loops as well
+                return
             loop = self._loops.get(key)
             if loop is not None and loop.reference() is None:
                 self._end(key)

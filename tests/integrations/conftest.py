@@ -87,7 +87,7 @@ def seen(recorded: Callable[[], list[Any]]) -> Callable[[], list[Seen]]:
         return event.frame.training if isinstance(event, events.MetricRows) else event.training
 
     def read() -> list[Seen]:
-        collector().background.wait(20)
+        assert collector().background.wait(170) == []
         found: dict[tuple[str, int], Seen] = {}
         for event in recorded():
             _take(found.setdefault((event.run, number(event)), Seen(event.run, number(event))), event)
@@ -135,10 +135,15 @@ def points(recorded: Callable[[], list[Any]]) -> Callable[[str], list[Any]]:
 
 
 @pytest.fixture
-def autolog(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time enough, on a busy machine, for all that is recorded of a fit of scikit-learn."""
+    for limit in ("fitting.BUDGET", "fitting.FIRST_BUDGET", "iterative_fits.BUDGET"):
+        monkeypatch.setattr(f"autotrack.integrations.sklearn.{limit}", 60.0)
+
+
+@pytest.fixture
+def autolog(unhurried: None) -> Iterator[Callable[..., None]]:
     """`autotrack.autolog`, switched on for scikit-learn, with time enough on a busy machine; off after the test."""
-    for limit in ("BUDGET", "FIRST_BUDGET"):
-        monkeypatch.setattr(f"autotrack.integrations.sklearn.fitting.{limit}", 60.0)
     autotrack.autolog("sklearn")
     yield autotrack.autolog
     autotrack.autolog(disable=True)
@@ -151,34 +156,36 @@ def run_twice(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     Returns the folder of both; what autotrack recorded lies in its `.autotrack`.
     """
 
-    def run(script: Path, **environment: str) -> Path:
+    def run(script: Path) -> Path:
         base = tmp_path_factory.getbasetemp()
         folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / script.stem
         folder.mkdir(exist_ok=True)
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (folder / "done").exists():
-                _run_both(script, folder, environment)
+                _run_both(script, folder)
                 (folder / "done").touch()
         return folder
 
     return run
 
 
-def _run_both(script: Path, folder: Path, environment: dict[str, str]) -> None:
+def _run_both(script: Path, folder: Path) -> None:
     ours = ("AUTOTRACK", "MLFLOW", "WANDB")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    settings = {"AUTOTRACK_DIR": str(folder / ".autotrack"), "AUTOTRACK_QUIET": "1", "PYTHONWARNINGS": "ignore"}
+    settings = {
+        "AUTOTRACK_DIR": str(folder / ".autotrack"), "AUTOTRACK_QUIET": "1", "PYTHONWARNINGS": "ignore",
+        "AUTOTRACK_ENVIRONMENT_TIMEOUT": "170", "AUTOTRACK_EXIT_TIMEOUT": "170",
+    }  # fmt: skip
     processes = []
     for word in ("with", "without"):
         (folder / word).mkdir()
         command = [sys.executable, str(script), str(folder / word), word]
         processes.append(
             subprocess.Popen(
-                command, cwd=folder / word, env={**inherited, **settings, **environment}, stderr=subprocess.PIPE,
-                text=True,
+                command, cwd=folder / word, env={**inherited, **settings}, stderr=subprocess.PIPE, text=True
             )
-        )  # fmt: skip
+        )
     for process in processes:
         _, complaints = process.communicate(timeout=600)
         assert process.returncode == 0, complaints

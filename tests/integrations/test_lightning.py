@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 import autotrack  # noqa: E402
 from autotrack.integrations.lightning import AutotrackCallback, AutotrackLogger, hooks  # noqa: E402
+from autotrack.recording.collector import collector  # noqa: E402
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("released")]
 hooks = hooks.hooks  # which `released` releases
@@ -235,6 +236,7 @@ def test_checkpoints_with_score_best_and_last(tmp_path: Path) -> None:
     """Each file that Lightning keeps is an artifact, also if Lightning replaces it a moment later."""
     saving = ModelCheckpoint(tmp_path / "ckpt", monitor="val_loss", save_top_k=1, save_last=True)
     trainer(tmp_path, callbacks=[saving], max_epochs=3).fit(Net(), loader(), loader())
+    assert collector().background.wait(170) == []  # which copies them
     record = autotrack.get_run()
     found = [file for file in record.artifacts if file.name.startswith("checkpoints/")]
     best = [file for file in found if file.meta.get("best") and file.stored]

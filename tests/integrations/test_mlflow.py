@@ -24,7 +24,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def finished(run_twice: Callable[..., Path]) -> Path:
     """The folder in which the script ran twice at once: `with` autotrack, which recorded it, and `without`."""
-    return run_twice(SCRIPT, MLFLOW_REQUIREMENTS_INFERENCE_TIMEOUT="1")
+    return run_twice(SCRIPT)
 
 
 @pytest.fixture

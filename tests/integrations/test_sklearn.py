@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from contextlib import suppress
 
 import numpy as np
@@ -69,7 +70,9 @@ class Failing(RegressorMixin, BaseEstimator):
 def test_a_fit_is_recorded_with_everything_that_belongs_to_it(autolog, only, cancer):
     """Estimator, params apart by who set them, data, metrics, duration and model of one plain fit."""
     X, y = cancer
+    begun = time.perf_counter()
     fitted = LogisticRegression(C=0.5, max_iter=5000).fit(X, y)
+    took = time.perf_counter() - begun
     run = only()
     assert (run.name, run.kind, run.status) == ("logisticregression-1", "training", "finished")
     assert (run.params.pop("model.class"), run.params.pop("model.module")) == (
@@ -88,7 +91,7 @@ def test_a_fit_is_recorded_with_everything_that_belongs_to_it(autolog, only, can
     assert run.metrics["train/f1"] == pytest.approx(f1_score(y, predicted, average="macro"))
     assert run.metrics["train/log_loss"] == pytest.approx(log_loss(y, fitted.predict_proba(X)))
     assert run.metrics["train/n_iter"] == fitted.n_iter_[0]
-    assert 0 < run.metrics["train/duration"] < 60
+    assert 0 < run.metrics["train/duration"] < took
     assert run.models["model"].flavor == "sklearn"
 
 

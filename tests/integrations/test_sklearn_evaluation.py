@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -389,15 +391,17 @@ def test_threads_evaluate_each_their_own_model(autolog, seen, cancer):
     assert {run.params["var_smoothing"]: run.metrics["test/accuracy"] for run in seen()} == found
 
 
-def test_prediction_takes_time_that_is_measured_on_the_way(autolog, only, cancer):
+def test_prediction_takes_time_that_is_measured_on_the_way(autolog, only, cancer, monkeypatch):
     """Milliseconds per row, a point for each of the first calls and then ever fewer."""
     X, y = cancer
     model = GaussianNB().fit(X, y)
+    clock = SimpleNamespace(perf_counter=itertools.count().__next__)  # on which each prediction takes a second
+    monkeypatch.setattr("autotrack.integrations.sklearn.evaluating.time", clock)
     for _ in range(100):
         model.predict(X)
-    model.predict_proba(X)
-    assert 0 < only().metrics["predict/latency_ms"] < 10
-    assert 0 < only().metrics["predict_proba/latency_ms"] < 10
+    model.predict_proba(X[:4])
+    assert only().metrics["predict/latency_ms"] == pytest.approx(1000 / 569)
+    assert only().metrics["predict_proba/latency_ms"] == 250.0
 
 
 def test_there_are_few_points_of_latency(autolog, points, cancer):

@@ -52,7 +52,7 @@ def train(model: Any, optimizer: Any, steps: int = 25, scheduler: Any = None, ru
 
 def the_record() -> Any:
     """The last run, once everything beside the training is done."""
-    assert collector().background.wait(30) == []
+    assert collector().background.wait(170) == []
     return autotrack.get_run("last")
 
 
@@ -269,7 +269,7 @@ def test_saved_state_is_kept_as_a_checkpoint(autolog, tmp_path):
             run.log({"loss": 1 / (epoch + 1)})
             torch.save({"model": model.state_dict(), "epoch": epoch}, tmp_path / f"epoch{epoch}.pt")
             torch.save(optimizer.state_dict(), tmp_path / f"optimizer{epoch}.pt")
-            collector().background.wait(20)
+            assert collector().background.wait(170) == []
             if epoch == 1:
                 torch.save(model.state_dict(), str(tmp_path / "best.pt"))
         torch.save(["not", "a", "state"], tmp_path / "names.pt")
@@ -354,7 +354,7 @@ def test_nothing_is_kept_alive(autolog):
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         run.watch(model, optimizer, every=2)
         train(model, optimizer, scheduler=schedulers.ExponentialLR(optimizer, 0.9), run=run)
-        collector().background.wait(20)
+        assert collector().background.wait(170) == []
         gone = [weakref.ref(model), weakref.ref(optimizer)]
         del model, optimizer
         gc.collect()
@@ -405,7 +405,7 @@ def test_a_loop_under_the_launcher_goes_to_the_job(script, tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-m", "autotrack", "run", sys.executable, "train.py"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, env=dict(os.environ),
+        cwd=tmp_path, capture_output=True, text=True, timeout=170, env=dict(os.environ),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     record = autotrack.get_run("last")

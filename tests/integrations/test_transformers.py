@@ -31,6 +31,7 @@ from transformers import (  # noqa: E402
 import autotrack  # noqa: E402
 from autotrack.integrations.transformers import AutotrackCallback, hooks  # noqa: E402
 from autotrack.integrations.transformers.metrics import role_first  # noqa: E402
+from autotrack.recording.collector import collector  # noqa: E402
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("released")]
 hooks = hooks.hooks  # which `released` releases
@@ -191,6 +192,7 @@ def test_checkpoints_and_the_best_model(tmp_path: Path) -> None:
         num_train_epochs=5,
     )  # fmt: skip
     training.train()
+    assert collector().background.wait(170) == []  # which copies them
     record = autotrack.get_run()
     assert record.params["end.stopped_by"] == "EarlyStoppingCallback"
     assert record.params["end.restored_from"] == os.path.basename(training.state.best_model_checkpoint)

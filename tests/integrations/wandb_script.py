@@ -14,12 +14,15 @@ import wandb
 from PIL import Image
 
 import autotrack
+from autotrack.recording.collector import collector
 
 folder = Path(sys.argv[1])
 if sys.argv[2] == "with":
     autotrack.autolog()
 
-settings = wandb.Settings(x_disable_stats=True, x_disable_meta=True, console="off", silent=True)
+settings = wandb.Settings(
+    x_disable_stats=True, x_disable_meta=True, console="off", silent=True, x_service_wait=170, init_timeout=170
+)
 common = {"project": "demo", "mode": "offline", "dir": str(folder), "settings": settings}
 (folder / "report.txt").write_text("all good")
 
@@ -74,3 +77,5 @@ untouched = all(
     for function in (wandb.init, wandb.Run.log, wandb.Run.finish, config.__setattr__, config.update)
 )
 (folder / "untouched.json").write_text(json.dumps(untouched))
+if sys.argv[2] == "with":
+    collector().background.wait(170)  # else the process may say at its end what it waits for

@@ -21,7 +21,7 @@ def looked_at(module: Any, **options: Any) -> Any:
     """The record of one look at a module."""
     with autotrack.start_run("watched") as run:
         Watcher(run, module, every=1, **options).look(0)
-        assert collector().background.wait(30) == []
+        assert collector().background.wait(170) == []
     return autotrack.get_run("last")
 
 
