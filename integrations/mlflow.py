@@ -22,6 +22,7 @@ from autotrack.training.other_trackers import Heard, Returned, bound
 STATUS: Mapping[str, FinalStatus] = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed"}
 MODEL_FILE = "MLmodel"
 SOURCE = "mlflow"
+_AUTOLOGGED = {"pytorch": "lightning", "tensorflow": "keras"}  # our integrations that have other names than MLflow's
 
 _inside: ContextVar[str] = ContextVar("autotrack_mlflow_call", default="")
 _raw_params: ContextVar[Mapping[str, Any] | None] = ContextVar("autotrack_mlflow_params", default=None)
@@ -120,7 +121,7 @@ class MlflowIntegration(Integration):
                 self.patches.observe(key, observer)
 
     def _on_start(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Returned:
-        late = _inside.get() == "implicit" or other_trackers.is_forwarded("mlflow")
+        late = _inside.get() == "implicit" or _is_forwarded()
         given = bound(wrapped, None, args, kwargs)
 
         def begun(run: Any) -> None:
@@ -157,7 +158,7 @@ class _Facts:
         if _inside.get() in ("file", "model"):
             return None
         given = bound(wrapped, client, args, kwargs)
-        return None if other_trackers.is_forwarded("mlflow") else self._take(wrapped.__name__, given)
+        return None if _is_forwarded() else self._take(wrapped.__name__, given)
 
     def _take(self, name: str, given: Mapping[str, Any]) -> _Inside | None:
         heard = self._owner.heard(given["run_id"])
@@ -227,11 +228,23 @@ def _on_implicit(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> _Inside
 
 
 def _on_model(wrapped: Any, kind: Any, args: Any, kwargs: Any) -> _Inside | None:
-    if other_trackers.is_forwarded("mlflow"):
+    if _is_forwarded():
         return _Inside("model")
     given = bound(wrapped, kind, args, kwargs)
     name = given.get("name") or given.get("artifact_path") or "model"
     return _Inside("model", name=(_model_name, str(name)))
+
+
+def _is_forwarded() -> bool:
+    """Whether the observed call forwards facts of a training that is recorded here anyway.
+
+    MLflow's autologging writes the params in a thread of its own, maybe before the training has begun here: so for which
+    framework it does so is asked, not only whether there is a training.
+    """
+    safety = sys.modules.get("mlflow.utils.autologging_utils.safety")
+    session = None if safety is None else safety._AutologgingSessionManager.active_session()
+    name = "" if session is None else session.integration
+    return other_trackers.is_forwarded("mlflow", framework=_AUTOLOGGED.get(name, name))
 
 
 def _take_model(owner: MlflowIntegration, folder: str | os.PathLike[str], run_id: str | None = None) -> None:

@@ -114,7 +114,7 @@ class Terminal:
     def shows_last(self, text: bytes, *, after: bytes) -> None:
         """Wait until the text is on the screen below the last place where `after` stands."""
         deadline = time.monotonic() + PATIENCE
-        while text not in self.screen.rpartition(after)[2]:
+        while after not in self.screen or text not in self.screen.rpartition(after)[2]:
             assert time.monotonic() < deadline, self.screen
             self._read(0.5)
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import psutil
+import pytest
 
 import autotrack
 
@@ -106,14 +110,19 @@ def test_a_terminal_for_one_stream_and_a_file_for_the_other(terminal: Open, said
     assert sorted(autotrack.get_run().console.splitlines()) == ["True False", "to the file"]
 
 
-def test_job_control(terminal: Open):
+def test_job_control(terminal: Open, monkeypatch: pytest.MonkeyPatch):
     """In an interactive shell Ctrl-Z stops the command with its launcher, and `fg` takes it up again."""
+    monkeypatch.setenv("PS1", "what next? ")
     window = terminal("/bin/bash", "--norc", "--noprofile", "-i", launcher=())
     code = "print('rea' + 'dy', flush=True); print('got', input())"
     window.type(f'{SHELL_RUN} "{code}"\n'.encode())
     window.shows(b"ready")
     window.type(b"\x1a")
-    window.shows(b"Stopped")
+    window.shows_last(b"what next?", after=b"Stopped")
+    processes = psutil.Process(window.process).children(recursive=True)
+    (command,) = (process for process in processes if process.cmdline()[1:] == [*PYTHON[1:], code])
+    while command.status() != psutil.STATUS_STOPPED:  # until then it may still read what is typed for the shell
+        time.sleep(0.01)
     window.type(b"fg\n")
     window.shows_last(b"autotrack run", after=b"fg")  # the shell names what it takes up again
     window.type(b"hello\n")

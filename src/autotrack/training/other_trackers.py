@@ -208,19 +208,19 @@ def begin(
     return heard
 
 
-def is_forwarded(*own: str) -> bool:
+def is_forwarded(*own: str, framework: str = "") -> bool:
     """Whether the observed call forwards facts of a training that is recorded here anyway.
 
     `own` are the top-level names of the tracker's modules; the first caller outside of them decides. True if that is a
     logger or callback of a framework whose integration is active, or of any framework while the active (or else last)
-    run is a training or contains one.
+    run is a training or contains one. `framework` is the integration where the module does not determine it.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
-        framework = _forwards_for(module)
-        if framework is not None:
-            return discovery.is_active(framework) or _records_trainings()
+        found = _forwards_for(module)
+        if found is not None:
+            return discovery.is_active(found or framework) or _records_trainings()
         if frame.f_code.co_filename != FILENAME and module.partition(".")[0] not in own and not _is_between(module):
             return False
         frame = frame.f_back
