@@ -121,7 +121,7 @@ class MlflowIntegration(Integration):
                 self.patches.observe(key, observer)
 
     def _on_start(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Returned:
-        late = _inside.get() == "implicit" or _is_forwarded()
+        late = _inside.get() == "implicit" or other_trackers.is_forwarded("mlflow")
         given = bound(wrapped, None, args, kwargs)
 
         def begun(run: Any) -> None:
@@ -228,7 +228,7 @@ def _on_implicit(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> _Inside
 
 
 def _on_model(wrapped: Any, kind: Any, args: Any, kwargs: Any) -> _Inside | None:
-    if _is_forwarded():
+    if other_trackers.is_forwarded("mlflow"):
         return _Inside("model")
     given = bound(wrapped, kind, args, kwargs)
     name = given.get("name") or given.get("artifact_path") or "model"
@@ -238,8 +238,8 @@ def _on_model(wrapped: Any, kind: Any, args: Any, kwargs: Any) -> _Inside | None
 def _is_forwarded() -> bool:
     """Whether the observed call forwards facts of a training that is recorded here anyway.
 
-    MLflow's autologging writes the params in a thread of its own, maybe before the training has begun here: so for which
-    framework it does so is asked, not only whether there is a training.
+    MLflow's autologging writes the params in a thread of its own, maybe before the training has begun here: so what
+    counts is for which framework it does so, not only whether there is a training.
     """
     safety = sys.modules.get("mlflow.utils.autologging_utils.safety")
     session = None if safety is None else safety._AutologgingSessionManager.active_session()

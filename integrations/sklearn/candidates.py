@@ -23,10 +23,11 @@ SCORE = "score"
 
 @dataclass
 class Candidate:
-    """The open run of one candidate; `missing` are the numbers of the splits that have not ended."""
+    """The open run of one candidate; `missing` are the splits that have not ended, `ended` is when the last one did."""
 
     run: Run
     missing: set[int]
+    ended: float | None = None
     scores: list[dict[str, float]] = field(default_factory=list)
     failure: Failure | None = None
 
@@ -165,6 +166,8 @@ class Candidates:
     ) -> None:
         with self._lock:
             candidate.missing.discard(split)
+            if moment is not None:  # journals of workers are read one after another: a later end may be heard earlier
+                moment = candidate.ended = max(moment, candidate.ended or moment)
             candidate.scores.append({name: value for name, value in values.items() if name.startswith("val/")})
             if candidate.missing:
                 return

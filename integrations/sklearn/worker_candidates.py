@@ -8,10 +8,12 @@ worker's own journal. The searching process opens and finishes the runs, accordi
 from __future__ import annotations
 
 import functools
+import math
 import os
 import pickle
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -106,29 +108,40 @@ class Workers:
         self._search = search
         self._positions: dict[str, int] = {}
         self._foreign: set[str] = set()
+        self._later: list[AnyEvent | MetricRows] = []
         self._lock = threading.Lock()
         for journal in self._journals():
             self._positions[journal.id] = journal.committed() or 0
-        owner.pulses.append(self.listen)
+        owner.pulses.append(self.listen_now_and_then)
 
-    def listen(self) -> None:
+    def listen_now_and_then(self) -> None:
+        """Pass the events of up to now to the candidates.
+
+        One that a worker writes while others are read would come before earlier ones of those: it waits.
+        """
+        self.listen(time.time())
+
+    def listen(self, until: float = math.inf) -> None:
         """Pass new events to the candidates: params and failures first, then scores, each in order of time."""
         with self._lock:
             self._candidates.splits = vars(self._search).get("n_splits_", 0)
-            heard: list[AnyEvent | MetricRows] = []
+            heard, self._later = self._later, []
             for journal in self._journals():
                 batch = journal.read(self._positions.get(journal.id, 0))
                 self._positions[journal.id] = batch.end
                 heard += batch.events
             for event in sorted(heard, key=_order):
-                self._candidates.told(event)
+                if _last_moment(event) <= until:
+                    self._candidates.told(event)
+                else:
+                    self._later.append(event)
 
     def close(self) -> None:
         """Read the remaining events and stop polling the journals."""
         with guarded("what workers recorded"):
             self.listen()
-        if self.listen in self._owner.pulses:
-            self._owner.pulses.remove(self.listen)
+        if self.listen_now_and_then in self._owner.pulses:
+            self._owner.pulses.remove(self.listen_now_and_then)
 
     def _journals(self) -> list[JournalReader]:
         found = []
@@ -203,6 +216,10 @@ class _WorkerSplit:
 
 def _order(event: AnyEvent | MetricRows) -> tuple[bool, float]:
     return (True, float(event.times[0])) if isinstance(event, MetricRows) else (False, event.time)
+
+
+def _last_moment(event: AnyEvent | MetricRows) -> float:
+    return float(event.times.max()) if isinstance(event, MetricRows) else event.time
 
 
 def _may_be_child(process: int) -> bool:

@@ -10,6 +10,7 @@ import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import cloudpickle
 import numpy as np
@@ -25,8 +26,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 import autotrack
+from autotrack import events
+from autotrack.integrations.sklearn.candidates import Candidates
+from autotrack.integrations.sklearn.worker_candidates import Workers
 from autotrack.journal.reader import journals
 from autotrack.recording.collector import collector
+from autotrack.recording.lifecycle.trainings import begin_training
 
 callback = pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 
@@ -133,6 +138,48 @@ def test_a_candidate_in_a_worker_is_a_run_while_it_runs(autolog, seen, tmp_path)
     thread.join()
     assert statuses[1] == "running"
     assert [trial.status for trial in _trials(seen)] == ["finished", "finished"]
+
+
+class Journal:
+    """Stands in for the journal of a worker: `batches` has the events of each reading."""
+
+    def __init__(self, name, batches):
+        self.id = name
+        self.batches = iter(batches)
+
+    def committed(self):
+        return 0
+
+    def read(self, position):
+        return SimpleNamespace(end=position + 1, events=list(next(self.batches, ())))
+
+
+def _split(candidates, number, begun, ended):
+    """What a worker writes of a split of the first candidate, at its beginning and at its end."""
+    run, frame = candidates.id(0), events.Frame(run=candidates.id(0), keys=("val/score",), types="d")
+    return (
+        events.Params(run=run, time=begun, values={"depth": "1"}),
+        events.MetricRows(frame, np.array([number]), np.array([ended]), (np.array([0.5]),)),
+    )
+
+
+@pytest.mark.parametrize("late", ["both", "the end"])
+def test_a_candidate_lasts_from_the_first_beginning_to_the_last_end(autolog, seen, monkeypatch, late):
+    """Also where the split that begins and ends first is read last: journals are read one after the other."""
+    training = begin_training("GridSearchCV", "sklearn", kind="search")
+    candidates = Candidates(training)
+    moment = time.time() + 3600 if late == "both" else 1.0  # written while the second is read, or long before
+    begun, ended = _split(candidates, 0, moment, moment + 2)
+    first = Journal("first", [[], [begun, ended]] if late == "both" else [[begun], [ended]])
+    second = Journal("second", [_split(candidates, 1, moment + 1, moment + 3)])
+    monkeypatch.setattr(Workers, "_journals", lambda _: [first, second])
+    workers = Workers(collector(), candidates, SimpleNamespace(n_splits_=2))
+    for pulse in tuple(collector().pulses):
+        pulse()
+    workers.close()
+    training.finish()
+    (trial,) = [one for one in seen() if one.kind == "trial"]
+    assert (trial.started, trial.ended, trial.status) == (moment, moment + 3, "finished")
 
 
 def test_rounds_of_a_halving_search_in_workers_are_told_apart(autolog, seen):

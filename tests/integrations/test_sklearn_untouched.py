@@ -234,10 +234,13 @@ def _checked(estimator):
 
 
 SWITCH = """
+import itertools
 import os
+from types import SimpleNamespace
 def pytest_configure(config):
+    from sklearn.model_selection import _validation
+    _validation.time = SimpleNamespace(time=itertools.count(step=0.001).__next__)  # some tests want a fit to be quick
     if os.environ.get("RECORD"):
-        import sklearn.model_selection
         import autotrack
         autotrack.autolog("sklearn")
 """
@@ -302,8 +305,10 @@ def test_recording_imports_no_further_part_of_scikit_learn(script):
         autotrack.autolog()
         from autotrack.integrations.sklearn import fitting
         fitting.BUDGET = fitting.FIRST_BUDGET = 60.0  # so that nothing is left out on a busy machine
+        from autotrack.recording.collector import collector
         earlier = set(sys.modules)
         make_pipeline(StandardScaler(), Ridge()).fit([[1.0], [2.0]], [1.0, 2.0])
+        assert collector().background.wait(170) == []
         new = set(sys.modules) - earlier
         avoided = ("sklearn", "skops", "scipy", "pandas", "sqlalchemy", "pyarrow")
         assert not [name for name in new if name.startswith(avoided)]
