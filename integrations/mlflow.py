@@ -241,8 +241,8 @@ def _is_forwarded() -> bool:
     MLflow's autologging writes the params in a thread of its own, maybe before the training has begun here: so what
     counts is for which framework it does so, not only whether there is a training.
     """
-    safety = sys.modules.get("mlflow.utils.autologging_utils.safety")
-    session = None if safety is None else safety._AutologgingSessionManager.active_session()
+    sessions = getattr(sys.modules.get("mlflow.utils.autologging_utils.safety"), "_AutologgingSessionManager", None)
+    session = None if sessions is None else sessions.active_session()
     name = "" if session is None else session.integration
     return other_trackers.is_forwarded("mlflow", framework=_AUTOLOGGED.get(name, name))
 

@@ -117,7 +117,7 @@ def on_this_thread() -> Iterator[None]:
 def unchanged_random_state() -> Iterator[None]:
     """Restore the global random states of `random` and NumPy on exit.
 
-    Not while other threads run, as these may have drawn numbers in the meantime.
+    Not while other threads of the program run, as these may have drawn numbers in the meantime; autotrack's draw none.
     """
     import random
 
@@ -135,8 +135,8 @@ def unchanged_random_state() -> Iterator[None]:
 
 
 def _is_alone() -> bool:
-    ours = {"autotrack", threading.current_thread().name}
-    return all(thread.name in ours for thread in threading.enumerate())
+    this = threading.current_thread()
+    return all(thread is this or thread.name.startswith("autotrack") for thread in threading.enumerate())
 
 
 def _same_state(now: Any, before: Any) -> bool:

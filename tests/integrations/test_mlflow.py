@@ -34,6 +34,32 @@ def run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]
     return autotrack.get_run
 
 
+def test_params_that_mlflow_forwards_early_are_not_taken(script: Callable[..., Any]) -> None:
+    """Its autologging writes them in a thread of its own, maybe before the training has begun here."""
+    script(
+        """
+        import mlflow
+        import autotrack
+        from mlflow.utils.autologging_utils.client import MlflowAutologgingQueueingClient
+        from mlflow.utils.autologging_utils.safety import _AutologgingSessionManager
+
+        autotrack.autolog()
+        mlflow.set_tracking_uri("sqlite:///mlflow.db")
+        import sklearn.linear_model
+        with mlflow.start_run() as run:
+            for framework in ("sklearn", "a framework that nobody here knows"):
+                with _AutologgingSessionManager.start_session(framework):
+                    client = MlflowAutologgingQueueingClient()
+                    client.log_params(run.info.run_id, {f"{framework}.max_iter": 502})
+                    client.flush(synchronous=True)
+        assert len(mlflow.get_run(run.info.run_id).data.params) == 2
+        """
+    )
+    params = autotrack.get_run("last").params
+    assert "sklearn.max_iter" not in params
+    assert params["a framework that nobody here knows.max_iter"] == "502"
+
+
 def test_mlflow_keeps_what_it_keeps_without_us(finished: Path) -> None:
     """Runs, params, every point, tags, files and models in MLflow's own store are the same."""
     kept = [json.loads((finished / word / "kept.json").read_text()) for word in ("with", "without")]

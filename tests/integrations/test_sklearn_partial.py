@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import deque
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 
 import autotrack
+from autotrack.integrations.sklearn.partial import PartialFits
 from autotrack.recording.collector import collector
 from autotrack.recording.run import active_run
 
@@ -105,6 +107,23 @@ def test_the_run_ends_when_the_estimator_is_gone(autolog, only, batches):
     while only().status == "running":  # where the heartbeat came first, it is still about to end the run
         for pulse in collector().pulses:
             pulse()
+    assert only().status == "finished"
+
+
+def test_two_threads_may_end_loops_at_once(autolog, only, batches, monkeypatch):
+    """One of them finds nothing left to end, though there was something when it looked."""
+
+    class Emptied(deque):
+        def __bool__(self):
+            return True
+
+    model = GaussianNB().partial_fit(*batches[0], classes=[0, 1, 2])
+    (end_gone,) = (pulse for pulse in collector().pulses if isinstance(getattr(pulse, "__self__", None), PartialFits))
+    collector().pulses.remove(end_gone)  # the heartbeat does not interfere
+    monkeypatch.setattr(end_gone.__self__, "_gone", Emptied())
+    del model
+    gc.collect()
+    end_gone()
     assert only().status == "finished"
 
 

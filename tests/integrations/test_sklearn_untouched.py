@@ -392,6 +392,25 @@ Ridge().fit([[1.0], [2.0]], [1.0])
     assert lines[-1] == plain.stderr.splitlines()[-1]
 
 
+def test_numbers_drawn_on_our_behalf_are_given_back(script):
+    """While the threads of a recording run, too: only those of the program could have drawn numbers meanwhile."""
+    script(
+        """
+        import random, threading
+        import numpy as np
+        import autotrack
+        from autotrack.integrations.sklearn.metrics import unchanged_random_state
+        with autotrack.start_run("r") as run:
+            assert run.collector.background.wait(170) == []
+            assert {"autotrack", "autotrack-monitor"} <= {thread.name for thread in threading.enumerate()}
+            before = random.getstate(), np.random.get_state()[1].tolist()
+            with unchanged_random_state():
+                random.random(), np.random.rand(700)
+            assert (random.getstate(), np.random.get_state()[1].tolist()) == before
+        """
+    )
+
+
 def test_discovery_knows_that_it_is_on(autolog):
     """`autotrack doctor` sees the integration as active, with the version that is installed."""
     (state,) = [state for state in discovery.states() if state.name == "sklearn"]

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,10 @@ LOOP = """
         dist.barrier()  # until the run of rank 0 is there
         for step in range(5):
             run.log({"loss": 1.0 + rank}, step=step)
+        until = time.monotonic() + 150
         while f"system/{'rank.1/' * rank}process.memory" not in autotrack.get_run("last").metrics:
-            time.sleep(0.02)  # until the machine of this rank was looked at
+            assert time.monotonic() < until, "the machine of this rank was not looked at"
+            time.sleep(0.02)
         dist.barrier()
     with autotrack.start_run("another one"):
         dist.barrier()
@@ -39,11 +42,14 @@ LOOP = """
 
 
 def test_two_ranks_are_one_run(tmp_path: Path, place: Path) -> None:
-    """Launched by torchrun, two processes record one run: rank 0's metrics, and how rank 1's process is doing."""
+    """Launched by torchrun, two processes record one run: rank 0's metrics, and how rank 1's process is doing.
+
+    However long the interval: a rank is first looked at when rank 0 has opened its run.
+    """
     pytest.importorskip("torch")
     (tmp_path / "train.py").write_text(textwrap.dedent(LOOP))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "train.py"]
-    environment = {**os.environ, "AUTOTRACK_MONITOR_INTERVAL": "0.1", "AUTOTRACK_QUIET": "0", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "AUTOTRACK_MONITOR_INTERVAL": "3600", "AUTOTRACK_QUIET": "0", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("autotrack: recording to") == 1
@@ -79,6 +85,23 @@ def test_a_rank_that_follows_takes_everything_and_keeps_nothing(recorded) -> Non
     assert collector().background.wait(170) == []
     assert recorded() == []
     assert not isinstance(collector().last_run, Run)
+
+
+@pytest.mark.usefixtures("rank_one")
+def test_a_rank_is_looked_at_as_soon_as_it_knows_its_run(recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if it is there before rank 0, and the training is over long before the next sample."""
+    asked = iter([None, None])
+    monkeypatch.setattr(ranks, "followed", lambda place: next(asked, "the-run-of-rank-0"))
+    autotrack.configure(monitor_interval=3600)
+    autotrack.start_run("mine")
+    assert collector().background.wait(170) == []
+    until = time.monotonic() + 150
+    while not recorded():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    (event,) = recorded()
+    assert event.frame.run == "the-run-of-rank-0"
+    assert "system/rank.1/process.memory" in event.frame.keys
 
 
 @pytest.mark.parametrize(
