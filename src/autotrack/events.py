@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 RunKind: TypeAlias = Literal["run", "job", "training", "search", "trial"]
 FinalStatus: TypeAlias = Literal["finished", "failed", "killed", "preempted"]
@@ -131,13 +131,32 @@ class Section(Event, frozen=True, kw_only=True, tag="section"):
     """One section of a run's context: git, packages, hardware, process, scheduler, notebook, seeds, …
 
     `masked` lists the dotted paths inside `data` whose values were withheld. `unavailable` is the reason
-    for missing data, in one sentence. `attempt` is the attempt that gathered the section.
+    for missing data, in one sentence. `attempt` is the attempt that gathered the section. `digest` names the content,
+    the same in all runs and journals; it may be empty, and `content_digest` computes it.
     """
 
     name: str
     data: dict[str, Any] = {}
     masked: list[str] = []
     unavailable: str | None = None
+    attempt: int = 1
+    digest: str = ""
+
+    def content_digest(self) -> str:
+        """The SHA-256, in 32 hex digits, of name, data, masked paths and reason; the order of keys does not matter."""
+        import hashlib
+
+        content = [self.name, self.data, self.masked, self.unavailable]
+        return hashlib.sha256(_ordered_encoder.encode(content)).hexdigest()[:32]
+
+
+class SharedSections(Event, frozen=True, kw_only=True, tag="shared_sections"):
+    """The run has these sections, by name and digest, which other runs recorded earlier in the same journal.
+
+    It stands in journals only: who reads a journal gets a `Section` for each.
+    """
+
+    digests: dict[str, str]
     attempt: int = 1
 
 
@@ -286,7 +305,8 @@ class MetricRows:
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
+_ordered_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_decoder: msgspec.msgpack.Decoder[AnyEvent | SharedSections] = msgspec.msgpack.Decoder(AnyEvent | SharedSections)
 _frame_decoder = msgspec.msgpack.Decoder(Frame)
 
 
@@ -295,7 +315,7 @@ def encode(event: Event | Frame) -> bytes:
     return _encoder.encode(event)
 
 
-def decode(data: bytes | memoryview) -> AnyEvent:
+def decode(data: bytes | memoryview) -> AnyEvent | SharedSections:
     """The event that `encode` made; `msgspec.DecodeError` for anything else."""
     return _decoder.decode(data)
 

@@ -117,19 +117,22 @@ def test_metrics_in_short(seed: Any) -> None:
     assert math.isnan(metrics["worst"].max)
 
 
+AT = {"run": "", "time": 0.0}
+
+
 def test_the_context_of_a_run(seed: Any) -> None:
     """Sections of the environment are dicts that know what was masked, notes and attempts come in order."""
     attempt = {"user": "ann", "host": "box", "pid": 1, "journal": "j", "status": "finished"}
     seed(
         "it",
         sections={"git": {"commit": "abc", "dirty": True}, "packages": {"torch": "2.1"}},
+        environment=[
+            events.Section(**AT, name="process", data={"python": "3.10"}),
+            events.Section(**AT, name="process", data={"python": "3.11"}, attempt=2, masked=["env.TOKEN"]),
+            events.Section(**AT, name="hardware", data={}, unavailable="no psutil"),
+        ],
         tags={"team": "x"},
         rows={
-            "sections": [
-                {"name": "process", "attempt": 1, "data": '{"python": "3.10"}', "masked": "[]"},
-                {"name": "process", "attempt": 2, "data": '{"python": "3.11"}', "masked": '["env.TOKEN"]'},
-                {"name": "hardware", "attempt": 1, "data": "{}", "masked": "[]", "unavailable": "no psutil"},
-            ],
             "notes": [
                 {"time": 2_000_000, "text": "second", "user": "b"},
                 {"time": 1_000_000, "text": "first", "user": "a"},

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from autotrack import events
 from autotrack.journal import JournalWriter
@@ -120,11 +120,24 @@ class Contents:
         """The rows of a table, of one run if it is named, without their keys."""
         found = schema.metadata.tables[table]
         statement = select(found).order_by(*found.primary_key.columns)
-        if run is not None:
+        if run is not None and table in ("sections", "facts"):
+            statement = self._of_environment(table, self.run(run)["environment"])
+        elif run is not None:
             statement = statement.where(found.c.run_pk == self.run(run)["pk"])
         with self.store.engine.connect() as connection:
             rows = [dict(row._mapping) for row in connection.execute(statement)]
         return [{key: row[key] for key in row if key not in ("run_pk", *(("pk",) if run else ()))} for row in rows]
+
+    def _of_environment(self, table: str, environment: int | None) -> Select[Any]:
+        """The sections of an environment with attempt and training, or the searchable leaves of the latest ones."""
+        members, sections, facts = schema.environment_sections.c, schema.sections.c, schema.facts.c
+        mine = members.environment_pk == environment
+        if table == "facts":
+            latest = mine & members.latest & (facts.section_pk == members.section_pk)
+            return select(facts.key, facts.number, facts.text).where(latest).order_by(facts.key)
+        columns = (sections.name, members.attempt, members.training, sections.data, sections.masked)
+        whole = select(*columns, sections.unavailable).where(mine & (sections.pk == members.section_pk))
+        return whole.order_by(sections.name, members.attempt, members.training)
 
     def run(self, run: str) -> dict[str, Any]:
         """The row of a run."""

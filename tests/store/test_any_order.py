@@ -69,7 +69,11 @@ def contents_of(store: Store) -> dict[str, Any]:
         runs = {row.pk: row for row in connection.execute(select(schema.runs))}
         for pk, run in runs.items():
             about = found[run.id] = {"parent": run.parent, "status": run.status, "experiment": run.experiment}
-            for table in (schema.params, schema.tags, schema.sections, schema.facts, schema.artifacts, schema.metrics):
+            members, sections = schema.environment_sections.c, schema.sections.c
+            of_run = (members.environment_pk == run.environment) & (sections.pk == members.section_pk)
+            held = select(sections.name, members.attempt, members.training, members.latest, sections.data).where(of_run)
+            about["sections"] = sorted(map(str, connection.execute(held).all()))
+            for table in (schema.params, schema.tags, schema.artifacts, schema.metrics):
                 rows = connection.execute(select(table).where(table.c.run_pk == pk)).all()
                 left_out = {"pk", "run_pk"} | ({"training"} if table is schema.metrics else set())
                 about[table.name] = sorted(

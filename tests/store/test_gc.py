@@ -13,6 +13,7 @@ from autotrack import events
 from autotrack.journal import blobs as blobs_module
 from autotrack.place import Place
 from autotrack.store.blobs import Blobs
+from autotrack.store.deletion import delete_runs
 from autotrack.store.engine import Store
 from autotrack.store.gc import collect_garbage
 
@@ -99,3 +100,19 @@ def test_what_processes_left_for_one_another_goes_with_the_runs(
     collect_garbage(store, actor="ann")
     assert here.note("origins", "gone.ckpt").read() == ""
     assert here.note("origins", "stays.ckpt").read() == "stays"
+
+
+def test_environments_go_with_their_last_run(recording: Recordings, store: Store, contents: Any) -> None:
+    """What a remaining run shares with a deleted one stays; what only the deleted one had is freed."""
+    journal = recording()
+    for run, commit in (("a", "1"), ("b", "1"), ("c", "2")):
+        journal.start(run)
+        journal.emit(events.Section, run, name="git", data={"commit": commit})
+        journal.finish(run)
+    contents.fold()
+    assert [row["data"] for row in contents.rows("sections")] == ['{"commit": "1"}', '{"commit": "2"}']
+    delete_runs(store, ["a", "c"], actor="ann")
+    collect_garbage(store, actor="ann")
+    assert [row["data"] for row in contents.rows("sections")] == ['{"commit": "1"}']
+    assert [row["text"] for row in contents.rows("facts", "b")] == ["1"]
+    assert len(contents.rows("environments")) == 1

@@ -88,11 +88,14 @@ def segment_path(folder: Path, number: int) -> Path:
 
 
 def read_header(folder: Path) -> Header:
-    """The header of the journal in `folder`; `JournalError` if there is none that can be read."""
+    """The header of the journal in `folder`; `JournalError` if there is none that this version can read."""
     try:
-        return msgspec.json.decode((folder / HEADER_NAME).read_bytes(), type=Header)
+        header = msgspec.json.decode((folder / HEADER_NAME).read_bytes(), type=Header)
     except (OSError, msgspec.DecodeError) as error:
         raise JournalError(f"{folder} is not a readable journal: {error}") from error
+    if header.schema > SCHEMA_VERSION:
+        raise JournalError(f"{folder} was written by a newer version of autotrack: upgrade autotrack-ml to read it")
+    return header
 
 
 def padded(length: int) -> int:

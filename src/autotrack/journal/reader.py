@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 
 from autotrack._locks import FileLock, is_locked
-from autotrack.events import AnyEvent, MetricRows
+from autotrack.events import AnyEvent, MetricRows, Section
 from autotrack.exceptions import JournalError
 from autotrack.journal.host import boot_id, process_namespace, process_started
 from autotrack.journal.layout import (
@@ -27,7 +27,7 @@ from autotrack.journal.layout import (
     segment_path,
     split_position,
 )
-from autotrack.journal.records import Damage, EventGatherer, load_segment
+from autotrack.journal.records import Damage, EventGatherer, load_segment, sections_in
 
 BATCH_SIZE = 8 << 20
 SILENT_AFTER = 60.0
@@ -49,7 +49,8 @@ class State(Enum):
 class Batch:
     """The events between two positions of a journal, `start` and `end`.
 
-    `events` are in order, except that the metric rows of one frame are gathered where its first row stood.
+    `events` are in order, except that the metric rows of one frame are gathered where its first row stood. Sections
+    that a run shares with earlier ones are repeated for it.
     `damaged` lists the places that could not be read and were skipped.
     """
 
@@ -71,6 +72,7 @@ class JournalReader:
         self.folder = folder
         self.header: Header = read_header(folder)
         self.id = self.header.id
+        self._sections: dict[str, Section] = {}  # by the digest of their content
 
     def last_seen(self) -> float:
         """The time of the writer's latest heartbeat."""
@@ -96,7 +98,7 @@ class JournalReader:
         """
         final = (state or self.state()) is State.DEAD
         number, offset = split_position(start)
-        gatherer = EventGatherer()
+        gatherer = EventGatherer(self._sections, self._find_sections)
         end, taken = start, 0
         last = self._last_segment()  # before reading: nothing is appended to a segment once a later one exists
         while number <= last and taken < size:
@@ -114,6 +116,15 @@ class JournalReader:
             number, offset = number + 1, 0
             end = position(number, 0)
         return Batch(self.id, start, end, gatherer.events(), gatherer.damaged)
+
+    def _find_sections(self, wanted: set[str]) -> None:
+        """Add the sections with the digests `wanted` to the known ones, from the beginning of the journal on."""
+        for number in range(self._last_segment() + 1):
+            loaded = load_segment(segment_path(self.folder, number), self.id, number, final=False, sealed=True)
+            for section in sections_in(loaded) if loaded is not None else ():
+                self._sections[section.digest] = section
+            if wanted <= self._sections.keys():
+                return
 
     def _last_segment(self) -> int:
         return max((int(path.stem) for path in self.folder.glob(f"*{SEGMENT_SUFFIX}")), default=-1)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, select
 from autotrack.exceptions import FilterError
 from autotrack.query.comparisons import Context, Times
 from autotrack.query.facets import moment
-from autotrack.query.fields import Fact, Field, Name, find_field, is_namespaced
+from autotrack.query.fields import EnvironmentFact, Fact, Field, Name, find_field, is_namespaced
 from autotrack.query.params import from_json
 from autotrack.query.selection import Selection
 from autotrack.store import schema
@@ -66,6 +66,10 @@ def as_float(value: Any) -> float:
 
 def _question(field: Field) -> tuple[Select[Any], ColumnElement[Any], Callable[[Any], Any]]:
     """The statement that selects a field, its column with the run's key, and a function that reads a row's value."""
+    if isinstance(field, EnvironmentFact):
+        shared, runs = field.rows(), schema.runs.c
+        columns: Select[Any] = select(runs.pk, shared.c.number, shared.c.text)
+        return columns.where(shared.c.environment_pk == runs.environment), runs.pk, _fact_in
     if not isinstance(field, Fact):
         value = field.values(schema.runs)
         pk: ColumnElement[Any] = schema.runs.c.pk
@@ -76,8 +80,6 @@ def _question(field: Field) -> tuple[Select[Any], ColumnElement[Any], Callable[[
     table: FromClause = field.table
     if table is schema.params:
         statement, read = select(rows.run_pk, rows.value), _json_in
-    elif table is schema.facts:
-        statement, read = select(rows.run_pk, rows.number, rows.text), _fact_in
     else:
         statement, read = select(rows.run_pk, field.values(table).column), _second_in  # type: ignore[attr-defined]
     return statement.where(*field.found_in(field.table)), rows.run_pk, read

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeAlias
 
-from sqlalchemy import FromClause, Table, and_, or_, select
+from sqlalchemy import FromClause, Subquery, Table, and_, or_, select
 
 from autotrack.exceptions import FilterError
 from autotrack.query.comparisons import (
@@ -97,6 +97,29 @@ class Fact(Field):
 
 
 @dataclass(frozen=True)
+class EnvironmentFact(Field):
+    """Leaves of the sections of an environment, which many runs share: those whose key is one of `keys`."""
+
+    keys: tuple[str, ...]
+
+    def matches(self, test: Callable[[Comparable], Clause]) -> Clause:
+        rows = self.rows()
+        found = select(rows.c.environment_pk).where(test(self.values(rows)))
+        mine = schema.runs.c.environment
+        return and_(mine.is_not(None), mine.in_(found))
+
+    def sorting(self) -> tuple[Comparable, FromClause | None, Clause | None]:
+        rows = self.rows()
+        return self.values(rows), rows, rows.c.environment_pk == schema.runs.c.environment
+
+    def rows(self) -> Subquery:
+        """The leaves with the keys of the field in all environments, with the columns that `values` takes."""
+        facts, members = schema.facts.c, schema.environment_sections.c
+        joined = (facts.section_pk == members.section_pk) & members.latest & facts.key.in_(self.keys)
+        return select(members.environment_pk, facts.number, facts.text).where(joined).subquery()
+
+
+@dataclass(frozen=True)
 class Name:
     """A field's name, including quotes, as written in `source` at `position`."""
 
@@ -176,13 +199,13 @@ def _tag(name: Name, key: str, pieces: list[tuple[str, bool]], context: Context)
 
 
 def _fact(name: Name, context: Context, *keys: str) -> Field:
-    return Fact(name.text, lambda rows: Scalars(name.text, rows.c.number, rows.c.text, context), schema.facts, keys)
+    return EnvironmentFact(name.text, lambda rows: Scalars(name.text, rows.c.number, rows.c.text, context), keys)
 
 
 def _version(name: Name, context: Context, *keys: str) -> Field:
     facts = schema.facts
     known = select(facts.c.text).where(facts.c.key.in_(keys), facts.c.text.is_not(None)).distinct()
-    return Fact(name.text, lambda rows: Versions(name.text, rows.c.text, context, select=known), facts, keys)
+    return EnvironmentFact(name.text, lambda rows: Versions(name.text, rows.c.text, context, select=known), keys)
 
 
 def _git(name: Name, key: str, pieces: list[tuple[str, bool]], context: Context) -> Field:

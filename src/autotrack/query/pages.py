@@ -23,7 +23,6 @@ _ORDERS: dict[str, tuple[str, ...]] = {
     "reports": ("time", "pk"),
     "trainings": ("number",),
     "attempts": ("attempt",),
-    "sections": ("name", "attempt", "training"),
 }
 
 
@@ -35,6 +34,7 @@ class Page:
         self.pks = pks
         self._rows: dict[str, Mapping[int, list[Row[Any]]]] = {}
         self._runs: dict[int, Row[Any]] | None = None
+        self._sections: dict[int, list[Row[Any]]] | None = None
 
     def runs(self) -> Mapping[int, Row[Any]]:
         """The rows of the runs themselves, with status and duration as of now and `children` counted."""
@@ -51,6 +51,16 @@ class Page:
             found = self._rows[table.name] = self._read(table)
         return found
 
+    def sections(self, environment: int | None) -> list[Row[Any]]:
+        """The sections of an environment of one of these runs, by name, attempt and training."""
+        if self._sections is None:
+            with self.store.engine.connect() as connection:
+                rows = connection.execute(self._select_sections()).all()
+            self._sections = defaultdict(list)
+            for row in rows:
+                self._sections[row.environment_pk].append(row)
+        return [] if environment is None else self._sections[environment]
+
     def among(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
         """The condition that `column` is the `pk` of one of these runs."""
         return one_of(column, self.pks, self.store.engine.dialect.name)
@@ -63,6 +73,16 @@ class Page:
             for row in connection.execute(statement).all():
                 found[row.run_pk].append(row)
         return found
+
+    def _select_sections(self) -> Select[Any]:
+        members, sections = schema.environment_sections.c, schema.sections
+        mine = {row.environment for row in self.runs().values()} - {None}
+        return (
+            select(members.environment_pk, sections)
+            .where(one_of(members.environment_pk, mine, self.store.engine.dialect.name))
+            .where(sections.c.pk == members.section_pk)
+            .order_by(sections.c.name, members.attempt, members.training)
+        )
 
     def _select_runs(self) -> Select[Any]:
         runs, child = schema.runs, schema.runs.alias("child")

@@ -132,7 +132,8 @@ class Record:
     @cached_property
     def environment(self) -> dict[str, Section]:
         """The sections of the environment by name (git, packages, hardware, process, …), from the latest attempt."""
-        return {row.name: Section.of(row) for row in self._rows(schema.sections)}
+        environment = self._page.runs()[self._pk].environment
+        return {row.name: Section.of(row) for row in self._page.sections(environment)}
 
     @property
     def git(self) -> Section:

@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from autotrack import settings as settings_module
 from autotrack._guard import add_failure_hook, forget_warnings, guarded, warn_once
 from autotrack._process import on_reset
-from autotrack.events import Event, Frame, Report
+from autotrack.events import Event, Frame, Report, Section, SharedSections
 from autotrack.exceptions import ConfigurationError, JournalError
 from autotrack.journal.host import host_name, user_name
 from autotrack.journal.writer import JournalWriter, RowPacker
@@ -78,6 +78,7 @@ class Collector:
         self._lock = threading.RLock()
         self._lost = False
         self._dropped: dict[str, int] = {}
+        self._shared: set[str] = set()  # the digests of the sections in the current journal
 
     @property
     def journal(self) -> JournalWriter | None:
@@ -104,6 +105,22 @@ class Collector:
             self._dropped[event.run] = self._dropped.get(event.run, 0) + 1
         else:
             journal.append(event)
+
+    def append_sections(self, sections: Sequence[Section]) -> None:
+        """Append sections of one run, all with a digest; of those that the journal holds already, the digests only."""
+        known = {section.name: section.digest for section in sections if section.digest in self._shared}
+        if known:
+            first = sections[0]
+            self.append(
+                SharedSections(
+                    run=first.run, time=first.time, training=first.training, attempt=first.attempt, digests=known
+                )
+            )
+        for section in sections:
+            if section.name not in known:
+                self.append(section)
+                if self._journal is not None:
+                    self._shared.add(section.digest)  # only now: another thread's reference must stand behind it
 
     def packer(self, frame: Frame) -> RowPacker | None:
         """The packer for rows of `frame` in the current journal; None if there is no journal."""
@@ -168,6 +185,7 @@ class Collector:
 
     def _change_journal(self, *, close: bool) -> None:
         journal, self._journal, self._lost = self._journal, None, False
+        self._shared = set()
         if journal is not None:
             journal.close() if close else journal.abandon()
         courier, self.courier = self.courier, None

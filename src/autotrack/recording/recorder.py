@@ -8,10 +8,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from autotrack.environment.redaction import has_secret, is_secret, is_secret_name, redact_url
 from autotrack.events import Dataset, Evaluation, Note, Params, Role, Section, Tags
 from autotrack.exceptions import InvalidValueError
 from autotrack.journal.host import user_name
+from autotrack.recording.collector import is_paused
 from autotrack.recording.models import ModelRecorder
 from autotrack.values import checked_key, flat_params, plain
 
@@ -94,6 +97,15 @@ class Recorder(ModelRecorder):
                 unavailable=unavailable, attempt=self._attempt,
             )
         )  # fmt: skip
+
+    def log_shared_sections(self, contents: Sequence[Section]) -> None:
+        """Record sections that other runs of this process have, too, so that the journal holds each content once.
+
+        `contents` are sections of any run with their `digest`; what is recorded are those of this run and attempt.
+        """
+        if contents and not is_paused():
+            about = {"run": self.id, "time": _now(), "training": self.number, "attempt": self._attempt}
+            self.collector.append_sections([replace(content, **about) for content in contents])
 
     def log_dataset(
         self, data: Any = None, *, name: str, role: Role = "unknown", version: str = "", source: Any = ""

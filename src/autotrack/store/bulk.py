@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Table, any_, bindparam, func, literal, select, text
@@ -24,16 +24,24 @@ class Writer:
     """Inserts rows given as tuples in the order of `columns`.
 
     `key` names the conflict columns if rows may exist already: the other columns are then replaced, but with `newer`
-    only where the new row's value of that column is not smaller. Columns in `without` are left to the database.
+    only where the new row's value of that column is not smaller; with `ignore` the row that exists stays as it is.
+    Columns in `without` are left to the database.
     """
 
     def __init__(
-        self, table: Table, *, key: Sequence[str] = (), newer: str | None = None, without: Sequence[str] = ()
+        self,
+        table: Table,
+        *,
+        key: Sequence[str] = (),
+        newer: str | None = None,
+        without: Sequence[str] = (),
+        ignore: bool = False,
     ) -> None:
         self.table = table
         self.columns = tuple(column.name for column in table.columns if column.name not in without)
         self._key = key
         self._newer = newer
+        self._ignore = ignore
         self._statement = functools.cache(self._compile)
 
     def write(self, connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
@@ -52,6 +60,9 @@ class Writer:
         return _compiled(statement, name, self.columns)
 
     def _on_conflict(self, statement: Any) -> Insert:
+        if self._ignore:
+            kept: Insert = statement.on_conflict_do_nothing(index_elements=list(self._key))
+            return kept
         new, old = statement.excluded, self.table.c
         condition: ColumnElement[bool] | None = new[self._newer] >= old[self._newer] if self._newer else None
         changes = {name: new[name] for name in self.columns if name not in self._key}
@@ -65,10 +76,13 @@ def _without_nul(value: Any) -> Any:
 
 
 class Updater:
-    """Updates rows given as tuples in the order of `columns`, found by their column `key`."""
+    """Updates rows given as tuples in the order of `columns`, found by their column `key`.
 
-    def __init__(self, table: Table, *, key: str, without: Sequence[str] = ()) -> None:
-        names = [column.name for column in table.columns if column.name not in (key, *without)]
+    `only` names the columns to update; by default those that are not in `without`.
+    """
+
+    def __init__(self, table: Table, *, key: str, without: Sequence[str] = (), only: Sequence[str] = ()) -> None:
+        names = only or [column.name for column in table.columns if column.name not in (key, *without)]
         self.columns = (*names, key)
         self._update = table.update().where(table.c[key] == bindparam(f"_{key}"))
         self._update = self._update.values({name: bindparam(f"_{name}") for name in names})
@@ -105,6 +119,33 @@ class Keys:
         start = self._next[table.name]
         self._next[table.name] = start + count
         return range(start, start + count)
+
+
+def insert_new(
+    connection: Connection, keys: Keys, table: Table, digests: Iterable[str], row_of: Callable[[str], Sequence[Any]]
+) -> tuple[dict[str, int], list[str]]:
+    """Insert a row for each digest that `table` lacks; returns the keys of all, and the digests of the inserted rows.
+
+    `row_of` returns the values of a row without its `pk`, the digest first. Another process may insert the same.
+    """
+    wanted = sorted(digests)  # in one order in all processes, so that none waits for another in a circle
+    pks = _keys_of(connection, table, wanted)
+    new = [digest for digest in wanted if digest not in pks]
+    if not new:
+        return pks, []
+    mine = dict(zip(new, keys.take(table, len(new)), strict=True))
+    _adding(table).write(connection, [(mine[digest], *row_of(digest)) for digest in new])
+    pks |= mine if connection.dialect.name == "sqlite" else _keys_of(connection, table, new)
+    return pks, [digest for digest in new if pks[digest] == mine[digest]]
+
+
+def _keys_of(connection: Connection, table: Table, digests: Sequence[str]) -> dict[str, int]:
+    return {row.digest: row.pk for row in rows_in(connection, table, "digest", digests, only=("pk", "digest"))}
+
+
+@functools.cache
+def _adding(table: Table) -> Writer:
+    return Writer(table, key=("digest",), ignore=True)
 
 
 def rows_in(

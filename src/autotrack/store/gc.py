@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, select, union
+from sqlalchemy import Connection, Select, select, text, union
 
 from autotrack.store import schema
 from autotrack.store.engine import Store
@@ -46,6 +46,7 @@ def collect_garbage(
         named = set(connection.execute(_named()).scalars())
         if not dry_run:
             connection.execute(schema.runs.delete().where(schema.runs.c.pk.in_(select(_purgeable().subquery().c.pk))))
+            _remove_environments(connection)
     unnamed = [blob for blob in store.blobs.list() if blob.digest not in named and blob.modified < before - grace]
     size = sum(blob.size for blob in unnamed)
     if dry_run:
@@ -58,6 +59,16 @@ def collect_garbage(
         with store.write() as connection:
             _write_down(connection, report, actor)
     return report
+
+
+def _remove_environments(connection: Connection) -> None:
+    """Delete the environments that no run has any more, and the sections that no environment holds."""
+    if connection.dialect.name == "postgresql":  # every fold has written to `journals` first: wait for them
+        connection.execute(text("LOCK TABLE journals IN SHARE MODE"))
+    environments, members, sections = schema.environments, schema.environment_sections, schema.sections
+    used = select(schema.runs.c.environment).where(schema.runs.c.environment.is_not(None))
+    connection.execute(environments.delete().where(environments.c.pk.not_in(used)))
+    connection.execute(sections.delete().where(sections.c.pk.not_in(select(members.c.section_pk))))
 
 
 def _remove_stale(store: Store) -> None:

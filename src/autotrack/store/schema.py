@@ -28,7 +28,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 LONGEST_TEXT = 500  # characters of a param's value that can be searched; PostgreSQL limits what it can index
 
 metadata = MetaData(
@@ -52,6 +52,10 @@ def now() -> int:
 
 def _run_pk(*, primary: bool = False) -> Column[int]:
     return Column("run_pk", _Pk, ForeignKey("runs.pk", ondelete="CASCADE"), primary_key=primary, nullable=False)
+
+
+def _part_of(what: str, table: str) -> Column[int]:
+    return Column(f"{what}_pk", _Pk, ForeignKey(f"{table}.pk", ondelete="CASCADE"), primary_key=True, nullable=False)
 
 
 journals = Table(
@@ -95,6 +99,7 @@ runs = Table(
     Column("traceback", Text),
     Column("last_event", BigInteger, nullable=False),  # the time of the latest fact
     Column("deleted", BigInteger),  # when the run was deleted, else NULL
+    Column("environment", _Pk),  # the key of its row in `environments`; no foreign key: it would need an index
     Index("ix_runs_unfinished", "owner", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
 )
 
@@ -229,28 +234,47 @@ metric_values = Table(
     sqlite_with_rowid=False,
 )
 
-# Context: the whole section as JSON, and its leaves as searchable rows ("git.commit", "env.python", "packages.torch").
+# Context, each content once: a section is the whole as JSON, `facts` are its leaves as searchable rows ("git.commit",
+# "env.python", "packages.torch"). A run refers to an environment, which is a set of sections; the runs of one process
+# have the same. Neither ever changes: a run that gets another section refers to another environment from then on.
 sections = Table(
     "sections",
     metadata,
-    _run_pk(primary=True),
-    Column("name", Text, primary_key=True),
-    Column("attempt", Integer, primary_key=True),
-    Column("training", Integer, primary_key=True, default=0),
+    Column("pk", _Pk, primary_key=True, autoincrement=True),
+    Column("digest", String(32), nullable=False, unique=True),  # of all that follows
+    Column("name", Text, nullable=False),
     Column("data", Text, nullable=False),  # JSON
     Column("masked", Text, nullable=False),  # JSON list of dotted paths
     Column("unavailable", Text),
-    sqlite_with_rowid=False,
 )
 
 facts = Table(
     "facts",
     metadata,
-    _run_pk(primary=True),
+    _part_of("section", "sections"),
     Column("key", Text, primary_key=True),
     Column("number", Double),
     Column("text", Text),
     Index(None, "key", "text"),
+    sqlite_with_rowid=False,
+)
+
+environments = Table(
+    "environments",
+    metadata,
+    Column("pk", _Pk, primary_key=True, autoincrement=True),
+    Column("digest", String(32), nullable=False, unique=True),  # of the digests, attempts and trainings in it
+)
+
+environment_sections = Table(
+    "environment_sections",
+    metadata,
+    _part_of("environment", "environments"),
+    _part_of("section", "sections"),
+    Column("attempt", Integer, primary_key=True),
+    Column("training", Integer, primary_key=True),
+    Column("latest", Boolean, nullable=False),  # of the sections of one name: its leaves are the searchable ones
+    Index(None, "section_pk"),
     sqlite_with_rowid=False,
 )
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from autotrack._process import on_reset
 from autotrack.environment.entry import entry_script
 from autotrack.environment.imports import loading
+from autotrack.events import Section
 from autotrack.recording import messages, notebook, ranks
 from autotrack.recording.collector import Collector
 from autotrack.recording.metrics import MetricRecorder
 from autotrack.recording.run import Run, open_runs
+from autotrack.values import plain
 
 if TYPE_CHECKING:
     from autotrack.environment.capture import Captured
@@ -40,6 +44,22 @@ class Launched:
     masked: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Content:
+    """What was captured, and the section of no run yet that holds its facts."""
+
+    captured: Captured
+    section: Section
+
+    @classmethod
+    def of(cls, captured: Captured) -> _Content:
+        section = Section(
+            run="", time=0.0, name=captured.name, data=plain(captured.data), masked=captured.masked,
+            unavailable=captured.unavailable,
+        )  # fmt: skip
+        return cls(captured, structs.replace(section, digest=section.content_digest()))
+
+
 class Surroundings:
     """The captured sections of this process, and the runs in which they are recorded.
 
@@ -53,7 +73,7 @@ class Surroundings:
         self._only = only
         self._launched = launched
         self._lock = threading.Lock()
-        self._captured: list[Captured] = []
+        self._captured: list[_Content] = []
         self._runs: list[Run] = []
         self._script = launched.script if launched is not None else entry_script()
 
@@ -62,8 +82,7 @@ class Surroundings:
         with self._lock:
             self._runs.append(run)
             known = list(self._captured)
-        for captured in known:
-            _record(run, captured)
+        _record(run, known)
 
     def capture(self) -> None:
         """Capture all sections and record each in the added runs; runs on the background thread."""
@@ -82,11 +101,12 @@ class Surroundings:
             captured = replace(
                 captured, data={**data, **self._launched.process}, masked=[*masked, *self._launched.masked]
             )
+        content = _Content.of(captured)
         with self._lock:
-            self._captured.append(captured)
+            self._captured.append(content)
             runs = list(self._runs)
         for run in runs:
-            _record(run, captured)
+            _record(run, [content])
 
 
 @on_reset
@@ -191,12 +211,12 @@ def _start(
     monitor.start()
 
 
-def _record(run: Run, captured: Captured) -> None:
-    for name, data in captured.files.items():
-        run.log_bytes(data, name, kind="environment")
-    run.log_section(captured.name, captured.data, masked=captured.masked, unavailable=captured.unavailable)
-    if captured.unavailable and captured.absent:
-        run.report(captured.name, captured.unavailable, level="info")
-    elif captured.unavailable:
-        run.report(captured.name, captured.unavailable)
-        messages.count_missing(run.id, 1)
+def _record(run: Run, contents: Sequence[_Content]) -> None:
+    for captured in [content.captured for content in contents]:
+        for name, data in captured.files.items():
+            run.log_bytes(data, name, kind="environment")
+    run.log_shared_sections([content.section for content in contents])
+    for captured in [content.captured for content in contents if content.captured.unavailable]:
+        level = "info" if captured.absent else "missing"
+        run.report(captured.name, captured.unavailable or "", level=level)
+        messages.count_missing(run.id, 0 if captured.absent else 1)

@@ -16,8 +16,8 @@ from autotrack.store import schema
 from autotrack.store.bulk import Keys, Updater, Writer, rows_in
 from autotrack.store.folding.rows import GatheredRows
 
-_new_runs = Writer(schema.runs, without=("deleted",))
-_known_runs = Updater(schema.runs, key="pk", without=("id", "deleted"))
+_new_runs = Writer(schema.runs, without=("deleted", "environment"))
+_known_runs = Updater(schema.runs, key="pk", without=("id", "deleted", "environment"))
 _attempts = Writer(schema.attempts, key=("run_pk", "attempt"))
 _trainings = Writer(schema.trainings, key=("run_pk", "number"))
 

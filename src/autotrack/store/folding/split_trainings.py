@@ -2,71 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, select
 
 from autotrack.store import schema
-from autotrack.store.bulk import Writer, rows_in
+from autotrack.store.bulk import rows_in
 from autotrack.store.chunks import decode_axis, decode_values
-from autotrack.store.folding.rows import leaves
 from autotrack.store.folding.summaries import MetricSummary, summarise, write_summaries
 
 _PLAIN = (
     schema.params, schema.tags, schema.artifacts, schema.media, schema.datasets, schema.models,
     schema.evaluations, schema.reports,
 )  # fmt: skip
-_facts = Writer(schema.facts, key=("run_pk", "key"))
 
 
 def move_training(connection: Connection, run_pk: int, number: int, child_pk: int) -> None:
-    """Move the facts of training `number` from the run with the key `run_pk` to the run with the key `child_pk`."""
+    """Move the facts of training `number`, but for its sections, from the run with the key `run_pk` to `child_pk`'s."""
     for table in _PLAIN:
         mine = (table.c.run_pk == run_pk) & (table.c.training == number)
         connection.execute(table.update().where(mine).values(run_pk=child_pk, training=0))
-    _move_sections(connection, run_pk, number, child_pk)
     shared = _move_history(connection, run_pk, number, child_pk)
     metrics = schema.metrics
     connection.execute(metrics.delete().where((metrics.c.run_pk == run_pk) & metrics.c.key.in_(shared)))
     mine = (metrics.c.run_pk == run_pk) & (metrics.c.training == number)
     connection.execute(metrics.update().where(mine).values(run_pk=child_pk, training=0))
     write_summaries(connection, _summaries(connection, (run_pk, child_pk), shared))
-
-
-def write_facts(connection: Connection, rows: list[tuple[int, str, float | None, str]]) -> None:
-    """Write leaves of sections, given as key of the run, dotted path, number and text."""
-    _facts.write(connection, rows)
-
-
-def forget_facts(connection: Connection, pk: int, section: str) -> None:
-    """Remove the leaves of one section of a run."""
-    facts = schema.facts.c
-    mine = (facts.run_pk == pk) & (facts.key >= f"{section}.") & (facts.key < f"{section}/")
-    connection.execute(schema.facts.delete().where(mine))
-
-
-def _move_sections(connection: Connection, run_pk: int, number: int, child_pk: int) -> None:
-    sections = schema.sections
-    mine = (sections.c.run_pk == run_pk) & (sections.c.training == number)
-    names = connection.execute(select(sections.c.name).where(mine).distinct()).scalars().all()
-    connection.execute(sections.update().where(mine).values(run_pk=child_pk, training=0))
-    for pk in (run_pk, child_pk) if names else ():
-        latest = {row.name: row for row in connection.execute(_sections_of(pk))}
-        for name in names:
-            forget_facts(connection, pk, name)
-            if name in latest:
-                write_facts(connection, [(pk, *leaf) for leaf in leaves(json.loads(latest[name].data), name)])
-
-
-def _sections_of(pk: int) -> Select[Any]:
-    """The statement for the sections of a run by attempt and training; the last one of a name is searchable."""
-    sections = schema.sections.c
-    return (
-        select(sections.name, sections.data).where(sections.run_pk == pk).order_by(sections.attempt, sections.training)
-    )
 
 
 def _move_history(connection: Connection, run_pk: int, number: int, child_pk: int) -> list[str]:

@@ -14,15 +14,15 @@ from autotrack.events import Report
 from autotrack.journal.layout import Header
 from autotrack.journal.reader import Batch
 from autotrack.store import schema
-from autotrack.store.bulk import Keys, Writer, rows_in
+from autotrack.store.bulk import Keys, Writer
 from autotrack.store.folding.compact import compact
+from autotrack.store.folding.environments import move_sections, write_sections
 from autotrack.store.folding.hidden_values import hide_key, restore_hidden, write_latest
 from autotrack.store.folding.points import PointWriter
-from autotrack.store.folding.rows import GatheredRows, as_json, leaves
+from autotrack.store.folding.rows import GatheredRows
 from autotrack.store.folding.run_rows import TouchedRuns, write_runs
-from autotrack.store.folding.split_trainings import forget_facts, move_training, write_facts
+from autotrack.store.folding.split_trainings import move_training
 
-_sections = Writer(schema.sections, key=("run_pk", "name", "attempt", "training"))
 REFUSALS = (DataError, IntegrityError, InterfaceError, ProgrammingError, OverflowError, ValueError)
 _appended = {
     name: Writer(schema.metadata.tables[name], without=("pk",))
@@ -52,13 +52,13 @@ def write_batch(connection: Connection, gathered: GatheredRows) -> TouchedRuns:
     """Write all facts of a batch whose range was claimed in this transaction."""
     keys = Keys(connection)
     touched = write_runs(connection, gathered, keys)
-    _move_split_trainings(connection, touched)
+    _move_split_trainings(connection, keys, touched)
     _report_damage(connection, gathered.batch, touched)
     shared = touched.shared
     params = [(slot.pk, *row, slot.training) for slot, rows in gathered.params.items() for row in rows.values()]
     write_latest(connection, schema.params, params, shared)
     _write_tags(connection, gathered, shared)
-    _write_sections(connection, gathered, touched)
+    write_sections(connection, keys, gathered, touched)
     for name, rows in gathered.rows.items():
         writer = _appended[name]
         if "training" in writer.columns:
@@ -101,11 +101,12 @@ def _replace_artifacts(connection: Connection, gathered: GatheredRows) -> None:
             connection.execute(table.insert().values(run_pk=slot.pk, training=slot.training, **values))
 
 
-def _move_split_trainings(connection: Connection, touched: TouchedRuns) -> None:
+def _move_split_trainings(connection: Connection, keys: Keys, touched: TouchedRuns) -> None:
     """Move the stored facts of trainings that the batch has made runs to their own runs."""
     children: dict[int, dict[int, int]] = defaultdict(dict)
     for run_pk, number, child_pk in touched.moved:
         move_training(connection, run_pk, number, child_pk)
+        move_sections(connection, keys, run_pk, number, child_pk)
         children[run_pk][number] = child_pk
         touched.known.add(child_pk)  # the moved facts are stored before those of the batch
     for run_pk, found in children.items():
@@ -123,37 +124,6 @@ def _write_tags(connection: Connection, gathered: GatheredRows, shared: Collecti
                 hide_key(connection, schema.tags, slot.pk, key, slot.training)
             gone = (tags.run_pk == slot.pk) & (tags.key == key) & (tags.time <= time)
             connection.execute(schema.tags.delete().where(gone))
-
-
-def _write_sections(connection: Connection, gathered: GatheredRows, touched: TouchedRuns) -> None:
-    if not gathered.sections:
-        return
-    rows: list[tuple[Any, ...]] = []
-    facts: dict[tuple[int, str], list[tuple[Any, ...]]] = {}
-    latest = _latest_sections(connection, gathered, touched)
-    for (slot, name, attempt), section in gathered.sections.items():
-        pk, rank = slot.pk, (attempt, slot.training)
-        rows.append((pk, name, *rank, as_json(section.data), as_json(section.masked), section.unavailable))
-        if latest.get((pk, name), (0, 0)) > rank:
-            continue
-        latest[pk, name] = rank
-        if pk in touched.known:
-            forget_facts(connection, pk, name)
-        facts[pk, name] = [(pk, *leaf) for leaf in leaves(section.data, name)]
-    _sections.write(connection, rows)
-    write_facts(connection, [row for group in facts.values() for row in group])
-
-
-def _latest_sections(
-    connection: Connection, gathered: GatheredRows, touched: TouchedRuns
-) -> dict[tuple[int, str], tuple[int, int]]:
-    """By run and section, the latest attempt and training that recorded it: its leaves are the searchable ones."""
-    pks = {slot.pk for slot, _, _ in gathered.sections} & touched.known
-    latest: dict[tuple[int, str], tuple[int, int]] = {}
-    for row in rows_in(connection, schema.sections, "run_pk", pks, only=("run_pk", "name", "attempt", "training")):
-        key = (row.run_pk, row.name)
-        latest[key] = max(latest.get(key, (0, 0)), (row.attempt, row.training))
-    return latest
 
 
 def _report_damage(connection: Connection, batch: Batch, touched: TouchedRuns) -> None:
