@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, func, select
 
+from autotrack.exceptions import IntegrityError
 from autotrack.store import schema
 from autotrack.store.bulk import Keys, rows_in
-from autotrack.store.chunks import decode_axis, decode_values
+from autotrack.store.chunks import decode_axis, decode_values, kind_of
 from autotrack.store.folding.chunk_rows import FULL, Piece, write_chunks
 from autotrack.store.folding.rows import MetricPoints
 
@@ -31,7 +33,7 @@ class _Axis:
     count: int
     first_time: int
     training: int
-    metrics: tuple[tuple[str, bytes], ...]  # keys, and the letter of their number type ("d", "q")
+    metrics: tuple[tuple[str, str], ...]  # keys, and the letter of their number type ("d", "q")
 
 
 def compact(connection: Connection, keys: Keys, live: Iterable[int], ended: Iterable[int]) -> None:
@@ -56,13 +58,13 @@ def _small_axes(connection: Connection, pks: Iterable[int]) -> list[Any]:
 
 def _axes(connection: Connection, run_pk: int) -> list[_Axis]:
     axes, values = schema.metric_axes.c, schema.metric_values.c
-    kinds: dict[int, list[tuple[str, bytes]]] = defaultdict(list)
+    kinds: dict[int, list[tuple[str, str]]] = defaultdict(list)
     small = select(axes.pk).where((axes.run_pk == run_pk) & (axes.count < _ENOUGH))
     letters = select(values.axis_pk, values.key, func.substr(values.data, 1, 1)).where(
         (values.run_pk == run_pk) & values.axis_pk.in_(small)
     )
     for axis_pk, key, letter in connection.execute(letters):
-        kinds[axis_pk].append((key, bytes(letter)))
+        kinds[axis_pk].append((key, kind_of(letter)))
     columns = (axes.pk, axes.run_pk, axes.count, axes.first_time, axes.training)
     found = connection.execute(select(*columns).where(axes.pk.in_(small)).order_by(axes.first_time, axes.pk))
     return [_Axis(*row, tuple(sorted(kinds[row.pk]))) for row in found]
@@ -78,18 +80,28 @@ def _groups(axes: list[_Axis], *, whole: bool) -> list[list[_Axis]]:
 
 
 def _merge(connection: Connection, keys: Keys, run_pk: int, group: list[_Axis]) -> None:
-    pks = [axis.pk for axis in group]
     names = tuple(key for key, _ in group[0].metrics)
-    steps_times = {row.pk: decode_axis(row.data) for row in rows_in(connection, schema.metric_axes, "pk", pks)}
-    values = {(row.axis_pk, row.key): decode_values(row.data) for row in _values(connection, run_pk, pks)}
-    steps = np.concatenate([steps_times[pk][0] for pk in pks])
-    times = np.concatenate([steps_times[pk][1] for pk in pks])
-    arrays = tuple(np.concatenate([values[pk, key] for pk in pks]) for key in names)
+    found = _decoded(connection, run_pk, [axis.pk for axis in group], names)
+    if len(found) < 2:
+        return
+    steps, times, *arrays = (np.concatenate(column) for column in zip(*found.values(), strict=True))
     if np.any(times[1:] < times[:-1]):
         order = np.argsort(times, kind="stable")
-        steps, times, arrays = steps[order], times[order], tuple(array[order] for array in arrays)
-    write_chunks(connection, keys, [Piece(run_pk, group[0].training, names, MetricPoints(steps, times, arrays))])
-    _delete(connection, run_pk, pks)
+        steps, times, arrays = steps[order], times[order], [array[order] for array in arrays]
+    points = MetricPoints(steps, times, tuple(arrays))
+    write_chunks(connection, keys, [Piece(run_pk, group[0].training, names, points)])
+    _delete(connection, run_pk, list(found))
+
+
+def _decoded(connection: Connection, run_pk: int, pks: list[int], names: tuple[str, ...]) -> dict[int, list[Any]]:
+    """By axis its steps, its times and the values of each metric; without damaged chunks, which are never merged."""
+    axes = {row.pk: row.data for row in rows_in(connection, schema.metric_axes, "pk", pks)}
+    values = {(row.axis_pk, row.key): row.data for row in _values(connection, run_pk, pks)}
+    found: dict[int, list[Any]] = {}
+    for pk in pks:
+        with suppress(IntegrityError):
+            found[pk] = [*decode_axis(axes[pk]), *(decode_values(values[pk, name]) for name in names)]
+    return found
 
 
 def _values(connection: Connection, run_pk: int, pks: list[int]) -> list[Any]:

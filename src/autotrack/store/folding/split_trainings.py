@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, select
 
+from autotrack.exceptions import IntegrityError
 from autotrack.store import schema
 from autotrack.store.bulk import rows_in
 from autotrack.store.chunks import decode_axis, decode_values
@@ -56,7 +57,10 @@ def _summaries(connection: Connection, pks: Iterable[int], keys: list[str]) -> l
             .order_by(axes.first_time, axes.pk)
         )
         for key, axis, data in connection.execute(chunks):
-            summary = summarise(pk, key, decode_axis(axis), decode_values(data), 0)
+            try:
+                summary = summarise(pk, key, decode_axis(axis), decode_values(data), 0)
+            except IntegrityError:
+                continue  # a damaged chunk: whoever reads the history is told
             known = found.setdefault((pk, key), summary)
             if known is not summary:
                 known.add(summary)
