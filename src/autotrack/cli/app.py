@@ -8,47 +8,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from types import TracebackType
 from typing import Annotated, NoReturn
 
 import typer
 
 from autotrack.cli import screen
-from autotrack.cli.changes import delete, note, rename, restore, tag
-from autotrack.cli.comparing import compare
-from autotrack.cli.doctor import doctor
-from autotrack.cli.exporting import export, report
 from autotrack.cli.frontpage import FrontPage
-from autotrack.cli.history import history
-from autotrack.cli.launching import PASSED_ON, logs, run
-from autotrack.cli.listing import best, pareto, runs
-from autotrack.cli.recovering import recover
-from autotrack.cli.reproducing import reproduce
 from autotrack.cli.session import NothingRecorded, UsageError, say_empty
-from autotrack.cli.showing import show
-from autotrack.cli.upkeep import gc, sync, where
 from autotrack.exceptions import AutotrackError, FilterError
 
 ERROR, USAGE, INTERRUPTED = 1, 2, 130
 _CommandError: type[Exception] = UsageError.__mro__[1]
 
-COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Record": (run,),
-    "Look": (runs, show, compare, best, pareto, history, logs),
-    "Export": (export, report, reproduce),
-    "Change": (tag, note, rename, delete, restore),
-    "Maintenance": (where, recover, sync, gc, doctor),
-}
-
 app = typer.Typer(
     name="autotrack", cls=FrontPage, rich_markup_mode=None, pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
-for panel, commands in COMMANDS.items():
-    for command in commands:
-        settings = PASSED_ON if command is run else None
-        app.command(command.__name__, rich_help_panel=panel, context_settings=settings)(command)
 
 
 def _version(wanted: bool) -> None:

@@ -1,13 +1,27 @@
-"""The help page of `autotrack` and `autotrack --help`: commands by group, options and examples."""
+"""The commands of `autotrack`, imported one by one as they are needed, and the help page that lists them all."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
+from importlib import import_module
 from typing import Any
 
+import typer
 from typer.core import TyperGroup
+
+COMMANDS = {
+    "Record": {"run": "launching"},
+    "Look": {
+        "runs": "listing", "show": "showing", "compare": "comparing", "best": "listing", "pareto": "listing",
+        "history": "history", "logs": "launching",
+    },
+    "Export": {"export": "exporting", "report": "exporting", "reproduce": "reproducing"},
+    "Change": dict.fromkeys(("tag", "note", "rename", "delete", "restore"), "changes"),
+    "Maintenance": {"where": "upkeep", "recover": "recovering", "sync": "upkeep", "gc": "upkeep", "doctor": "doctor"},
+}  # fmt: skip
+"""The commands by panel of the help page, each a function of its name in a module of this package."""
 
 EXAMPLES = (
     "autotrack runs",
@@ -24,7 +38,19 @@ FOOT = (
 
 
 class FrontPage(TyperGroup):
-    """The group of all commands, with a help page of its own."""
+    """The group of all commands, with a help page of its own. A command is imported when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of all commands, in the order of the help page."""
+        return [name for panel in COMMANDS.values() for name in panel]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name; None if there is none, with all commands known for a suggestion."""
+        wanted = [cmd_name] if cmd_name in self.list_commands(ctx) else self.list_commands(ctx)
+        for name in wanted:
+            if name not in self.commands:
+                self.commands[name] = _command(name)
+        return self.commands.get(cmd_name)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the page: groups of commands in the order of registration, then examples."""
@@ -50,6 +76,15 @@ class FrontPage(TyperGroup):
         for example in EXAMPLES:
             write(f"  {example}\n")
         write(f"\n{dim}{FOOT}{plain}\n")
+
+
+def _command(name: str) -> Any:
+    panel, module = next((panel, found[name]) for panel, found in COMMANDS.items() if name in found)
+    home = import_module(f"autotrack.cli.{module}")
+    alone = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+    settings = home.PASSED_ON if name == "run" else None
+    alone.command(name, rich_help_panel=panel, context_settings=settings)(getattr(home, name))
+    return typer.main.get_command(alone)
 
 
 def _in_colour() -> bool:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from importlib import import_module
+from typing import Any
 
 from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Table, any_, bindparam, func, literal, select, text
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import Insert
 
 from autotrack.store import schema
 
-_DIALECTS: dict[str, Any] = {
-    "sqlite": cast(Any, sqlite).dialect(),
-    "postgresql": cast(Any, postgresql).dialect(paramstyle="format"),
-}
 _AT_ONCE = 500  # values in one IN (…)
+
+
+def dialect_module(name: str) -> Any:
+    """SQLAlchemy's module of a dialect, "sqlite" or "postgresql", imported only when needed, since that takes long."""
+    return import_module(f"sqlalchemy.dialects.{name}")
+
+
+@functools.cache
+def _dialect(name: str) -> Any:
+    return dialect_module(name).dialect(**({"paramstyle": "format"} if name == "postgresql" else {}))
 
 
 class Writer:
@@ -53,21 +58,19 @@ class Writer:
             connection.exec_driver_sql(self._statement(connection.dialect.name), found)
 
     def _compile(self, name: str) -> str:
-        insert: Any = (sqlite if name == "sqlite" else postgresql).insert(self.table)
+        insert: Any = dialect_module(name).insert(self.table)
         statement = insert.values({column: bindparam(f"_{column}") for column in self.columns})
         if self._key:
             statement = self._on_conflict(statement)
         return _compiled(statement, name, self.columns)
 
-    def _on_conflict(self, statement: Any) -> Insert:
+    def _on_conflict(self, statement: Any) -> Any:
         if self._ignore:
-            kept: Insert = statement.on_conflict_do_nothing(index_elements=list(self._key))
-            return kept
+            return statement.on_conflict_do_nothing(index_elements=list(self._key))
         new, old = statement.excluded, self.table.c
         condition: ColumnElement[bool] | None = new[self._newer] >= old[self._newer] if self._newer else None
         changes = {name: new[name] for name in self.columns if name not in self._key}
-        result: Insert = statement.on_conflict_do_update(index_elements=list(self._key), set_=changes, where=condition)
-        return result
+        return statement.on_conflict_do_update(index_elements=list(self._key), set_=changes, where=condition)
 
 
 def _without_nul(value: Any) -> Any:
@@ -95,7 +98,7 @@ class Updater:
 
 
 def _compiled(statement: Any, name: str, columns: Sequence[str]) -> str:
-    compiled = statement.compile(dialect=_DIALECTS[name])
+    compiled = statement.compile(dialect=_dialect(name))
     assert [name[1:] for name in compiled.positiontup or ()] == list(columns)
     return str(compiled)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    event,
     text,
 )
 
@@ -40,7 +42,7 @@ metadata = MetaData(
     }
 )
 
-_UNFINISHED = text("status = 'running'")
+_UNFINISHED = "status = 'running'"
 # SQLite makes only INTEGER PRIMARY KEY the rowid; PostgreSQL needs the wider type
 _Pk = BigInteger().with_variant(Integer, "sqlite")
 
@@ -100,8 +102,12 @@ runs = Table(
     Column("last_event", BigInteger, nullable=False),  # the time of the latest fact
     Column("deleted", BigInteger),  # when the run was deleted, else NULL
     Column("environment", _Pk),  # the key of its row in `environments`; no foreign key: it would need an index
-    Index("ix_runs_unfinished", "owner", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
+    Index("ix_runs_unfinished", "owner", sqlite_where=text(_UNFINISHED)).ddl_if(dialect="sqlite"),
 )
+
+# The same index on PostgreSQL, as text: `postgresql_where` above would import that dialect in every process.
+_index = DDL(f"CREATE INDEX ix_runs_unfinished ON runs (owner) WHERE {_UNFINISHED}")
+event.listen(runs, "after_create", _index.execute_if(dialect="postgresql"))
 
 attempts = Table(
     "attempts",

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from autotrack.exceptions import ConfigurationError
 from autotrack.store.engine import Store
-from autotrack.store.folding.journals import JournalFold
 from autotrack.store.folding.report import FoldReport, Progress
 
 
@@ -37,6 +36,8 @@ def fold(
     report = FoldReport()
     if not _anything_in(journals_dir) and store.writable:
         return report
+    from autotrack.store.folding.journals import JournalFold  # with NumPy, which a look at nothing new does not need
+
     return JournalFold(store, journals_dir, blobs_dir, report, progress).run(delete=delete)
 
 

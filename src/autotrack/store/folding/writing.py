@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import Connection, Table, literal_column, select
+from sqlalchemy import Connection, literal_column, select
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
 
 from autotrack.events import Report
 from autotrack.journal.layout import Header
 from autotrack.journal.reader import Batch
 from autotrack.store import schema
-from autotrack.store.bulk import Keys, Writer
+from autotrack.store.bulk import Keys, Writer, dialect_module
 from autotrack.store.folding.compact import compact
 from autotrack.store.folding.environments import move_sections, write_sections
 from autotrack.store.folding.hidden_values import hide_key, restore_hidden, write_latest
@@ -36,7 +35,7 @@ def claim(connection: Connection, batch: Batch, header: Header) -> bool:
     This is the first statement of the transaction that writes the batch.
     """
     journals, created = schema.journals, round(header.created * 1e6)
-    insert = _insert(connection, journals).values(
+    insert = dialect_module(connection.dialect.name).insert(journals).values(
         id=batch.journal, position=batch.end, damaged=len(batch.damaged),
         state="live", last_seen=created, host=header.host, pid=header.pid, created=created,
     )  # fmt: skip
@@ -139,9 +138,3 @@ def _report_damage(connection: Connection, batch: Batch, touched: TouchedRuns) -
     pks = {touched.pks[run] for run in touched.runs} | set(connection.execute(unfinished).scalars())
     line = (schema.now(), "journal", message, "missing", len(damaged), 0)
     _appended["reports"].write(connection, [(pk, *line) for pk in sorted(pks)])
-
-
-def _insert(connection: Connection, table: Table) -> Any:
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
