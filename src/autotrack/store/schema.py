@@ -29,6 +29,7 @@ from sqlalchemy import (
     event,
     text,
 )
+from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 SCHEMA_REVISION = "0002"
 LONGEST_TEXT = 500  # characters of a param's value that can be searched; PostgreSQL limits what it can index
@@ -106,7 +107,7 @@ runs = Table(
 )
 
 # The same index on PostgreSQL, as text: `postgresql_where` above would import that dialect in every process.
-_index = DDL(f"CREATE INDEX ix_runs_unfinished ON runs (owner) WHERE {_UNFINISHED}")
+_index: ExecutableDDLElement = DDL(f"CREATE INDEX ix_runs_unfinished ON runs (owner) WHERE {_UNFINISHED}")  # type: ignore[no-untyped-call]
 event.listen(runs, "after_create", _index.execute_if(dialect="postgresql"))
 
 attempts = Table(
