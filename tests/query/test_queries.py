@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -292,3 +293,15 @@ def test_a_run_that_comes_back_to_life(seed: Any) -> None:
     with seed.store.write() as connection:
         connection.execute(update(schema.journals).values(state="live"))
     assert get_record(seed.store, "maybe").status == "running"
+
+
+@BOTH
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 9])
+def test_the_first_few_by_a_metric_are_those_of_the_whole_order(seed: Any, limit: int) -> None:
+    """Also where fewer runs have the metric than are asked for; NaN and missing ones come last, the latest first."""
+    for name, value in (("b", 2.0), ("a", 1.0), ("tie", 2.0), ("nan", math.nan), ("none", None)):
+        seed(name, metrics={} if value is None else {"loss": value})
+    for order in ("metrics.loss", "-metrics.loss", "metrics.loss, name", "-name, metrics.loss"):
+        whole = [run.name for run in find_runs(seed.store, order_by=order)]
+        assert [run.name for run in find_runs(seed.store, order_by=order, limit=limit)] == whole[:limit]
+    assert [run.name for run in find_runs(seed.store, order_by="metrics.loss")] == ["a", "tie", "b", "none", "nan"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, TypeVar, overload
+
+import msgspec
 
 from autotrack.exceptions import NotFoundError
 
@@ -15,12 +17,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
 NAN = float("nan")
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def point_in_time(micros: int) -> datetime:
     """Microseconds since the epoch as a point in time, in UTC."""
-    seconds, rest = divmod(micros, 1_000_000)
-    return datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=rest)
+    return _EPOCH + timedelta(microseconds=micros)
 
 
 def moment(micros: int | None) -> datetime | None:
@@ -28,8 +30,7 @@ def moment(micros: int | None) -> datetime | None:
     return None if micros is None else point_in_time(micros)
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(msgspec.Struct, frozen=True):
     """The summary of a metric. `float(summary)` is its last value; NaN is kept, and counted in `nans`.
 
     `min` and `max` skip NaN; they are NaN if there was nothing else. Steps are None where there is no such point.

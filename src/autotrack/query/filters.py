@@ -16,7 +16,7 @@ from typing import Any
 
 from lark import Lark, Token, Transformer, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
-from sqlalchemy import ColumnElement, FromClause, and_, not_, or_
+from sqlalchemy import ColumnElement, FromClause, UnaryExpression, and_, not_, or_
 
 from autotrack.exceptions import FilterError
 from autotrack.query.comparisons import Clause, Context, opposite
@@ -38,10 +38,14 @@ class Condition:
 
 @dataclass(frozen=True)
 class Order:
-    """ORDER BY terms, missing values last, and the rows to join to `runs` for them, with their conditions."""
+    """ORDER BY terms, missing values last, and the rows to join to `runs` for them, with their conditions.
+
+    `leading` is the column of the first term, if its rows have to be joined: the first of `joins`.
+    """
 
     terms: list[ColumnElement[Any]]
     joins: list[tuple[FromClause, Clause]]
+    leading: ColumnElement[Any] | None = None
 
 
 def compile_filter(text: str, context: Context) -> Condition | None:
@@ -61,16 +65,26 @@ def compile_order(order: str | Sequence[str], context: Context) -> Order:
         return Order([], [])
     terms: list[ColumnElement[Any]] = []
     joins = []
+    leading = None
     for name, descending in _read(_OrderReader(text), _parsed(text, "order")):
         field = find_field(name, context)
         try:
             values, rows, on = field.sorting()
         except FilterError as error:
             raise name.error(error.problem) from None
+        ordered = values.order(descending)
         if rows is not None and on is not None:
             joins.append((rows, on))
-        terms.extend(values.order(descending))
-    return Order(terms, joins)
+            leading = _column_in(ordered[0]) if not terms else leading
+        terms.extend(ordered)
+    return Order(terms, joins, leading)
+
+
+def _column_in(term: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column of an ORDER BY term, without its direction."""
+    while isinstance(term, UnaryExpression):
+        term = term.element
+    return term
 
 
 @cache

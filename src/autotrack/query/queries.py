@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 
 from autotrack.exceptions import InvalidValueError
 from autotrack.query.comparisons import Context
-from autotrack.query.filters import compile_filter, compile_order
+from autotrack.query.filters import Order, compile_filter, compile_order
 from autotrack.query.records import Emit, Record, Runs
 from autotrack.query.references import resolve
 from autotrack.query.statements import newest_first, top_level
@@ -52,8 +52,8 @@ def find_runs(
             clauses.append(runs.c.experiment.in_(names))
         if condition is not None:
             clauses.append(condition.clause)
-        statement = _ordered(clauses, order_by, context).limit(limit)
-        return Runs(store, connection.execute(statement).scalars().all(), emit=emit)
+        order = compile_order(order_by or "", context)
+        return Runs(store, _found(connection, clauses, order, limit), emit=emit)
 
 
 def get_record(
@@ -69,12 +69,31 @@ def get_record(
     return Runs(store, [pk], emit=emit)[0]
 
 
-def _ordered(clauses: list[ColumnElement[bool]], order_by: str | Sequence[str] | None, context: Context) -> Select[Any]:
-    order = compile_order(order_by or "", context)
+def _found(
+    connection: Connection, clauses: list[ColumnElement[bool]], order: Order, limit: int | None
+) -> Sequence[int]:
+    """The keys of the runs in their order.
+
+    Of an order by a metric or param the first few are sought among the runs that have it, in the order of its index;
+    only if these are too few are all runs sorted.
+    """
+    if limit and order.leading is not None:
+        few = _keys(connection, _ordered([*clauses, order.leading.is_not(None)], order, inner=True).limit(limit))
+        if len(few) == limit:
+            return few
+    return _keys(connection, _ordered(clauses, order).limit(limit))
+
+
+def _ordered(clauses: list[ColumnElement[bool]], order: Order, *, inner: bool = False) -> Select[Any]:
     source: Any = runs
-    for rows, on in order.joins:
-        source = source.outerjoin(rows, on)
+    for place, (rows, on) in enumerate(order.joins):
+        source = source.join(rows, on, isouter=not (inner and place == 0))
     return select(runs.c.pk).select_from(source).where(*clauses).order_by(*order.terms, *newest_first())
+
+
+def _keys(connection: Connection, statement: Select[Any]) -> list[int]:
+    cursor = connection.execute(statement).cursor  # without a Row for each of perhaps 100,000 runs
+    return [] if cursor is None else [pk for (pk,) in cursor.fetchall()]
 
 
 def _known(connection: Connection, query: Select[Any]) -> Sequence[str]:

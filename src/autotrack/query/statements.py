@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from sqlalchemy import (
@@ -26,6 +27,7 @@ def _owner_died() -> ColumnElement[bool]:
     return dead.correlate(runs).exists()
 
 
+@functools.cache
 def status() -> ColumnElement[str]:
     """The status of a run: crashed if it is running and the writer of its journal is dead, else as recorded."""
     return case((and_(runs.c.status == "running", _owner_died()), "crashed"), else_=runs.c.status)
@@ -37,6 +39,7 @@ def duration(now: int) -> ColumnElement[float]:
     return func.coalesce(runs.c.duration, (end - runs.c.started) * MICROSECOND)
 
 
+@functools.cache
 def top_level() -> ColumnElement[bool]:
     """The condition for runs in lists: runs without a parent, except that a job with one child is shown as the child.
 
