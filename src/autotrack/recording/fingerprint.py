@@ -13,6 +13,7 @@ from typing import Any
 WHOLE = 4 << 20
 SAMPLED_ROWS = 512
 LONGEST_LIST = 1000
+SHAPE_ONLY = "shape and columns only"
 
 
 def describe(data: Any) -> tuple[str, dict[str, Any]]:
@@ -59,7 +60,7 @@ def _frame(data: Any, meta: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     try:
         digest.update(pandas.util.hash_pandas_object(sample, index=False).to_numpy().tobytes())
     except TypeError:  # columns of unhashable objects
-        meta["digest_of"] = "shape and columns only"
+        meta["digest_of"] = SHAPE_ONLY
     return digest.hexdigest(), meta
 
 
