@@ -6,13 +6,13 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from autotrack.events import AnyEvent, Failure, MetricRows, Params, Report
 from autotrack.instrument.trampolines import FILENAME
-from autotrack.integrations.sklearn.facts import brief
+from autotrack.integrations.sklearn.facts import candidate_params
 from autotrack.recording.lifecycle.trainings import Training, begin_trial
 from autotrack.recording.metrics import MetricRecorder
 from autotrack.recording.run import Run
@@ -35,11 +35,13 @@ class Candidate:
 class Candidates:
     """Opens, fills and finishes the runs of a search's candidates. Safe for threads that evaluate several at once.
 
-    A candidate's number is its row in `cv_results_`. `metric` is the name given to a score that has none.
+    A candidate's number is its row in `cv_results_`. `metric` is the name given to a score that has none; `varied` are
+    parameters of estimators in the grid (see `varied_params`).
     """
 
-    def __init__(self, training: Training, metric: str = SCORE) -> None:
+    def __init__(self, training: Training, metric: str = SCORE, varied: Collection[str] = ()) -> None:
         self.count = 0
+        self.varied = varied
         self.splits = 0
         self._training = training
         self._metric = metric
@@ -70,8 +72,12 @@ class Candidates:
             if row in self._opened or row >= MOST_CANDIDATES:
                 return
             self._opened.add(row)
-            params = {str(name): brief(value) for name, value in parameters.items()}
-            run = begin_trial(self._training, self._name(row), run_id=self.id(row), params=params, started=moment)
+            params = candidate_params(parameters, self.varied)
+            run = begin_trial(
+                self._training, self._name(row), run_id=self.id(row), params=params.chosen, started=moment
+            )  # fmt: skip
+            if params.default:
+                run.log_params(params.default, origin="default")
             self._open[row] = Candidate(run, set(range(splits)))
 
     def ended(self, row: int, split: int, result: Mapping[str, Any], moment: float | None = None) -> None:

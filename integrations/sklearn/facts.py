@@ -6,14 +6,17 @@ import functools
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from autotrack._guard import guarded
 from autotrack.recording.fingerprint import describe
 
 TARGETS = ("y", "Y", "y_true", "target", "targets", "labels")
+GRIDS = ("param_grid", "param_distributions", "search_spaces")  # where searches are given what to try
 MOST_ITEMS = 100
+MOST_LETTERS = 300
 MOST_CLASSES = 50
 MOST_LABELS = 1_000_000
 _ABSENT = object()
@@ -51,8 +54,51 @@ def params_of(estimator: Any) -> EstimatorParams:
         outer, _, name = key.rpartition("__")
         owner = everything.get(outer) if outer else estimator
         is_default = owner is not None and _same(value, _defaults(type(owner).__init__).get(name, _ABSENT))
-        (found.default if is_default else found.chosen)[key] = brief(value)
+        (found.default if is_default else found.chosen)[key] = outlined(value) if name in GRIDS else brief(value)
     return found
+
+
+def candidate_params(values: Mapping[str, Any], varied: Collection[str] = ()) -> EstimatorParams:
+    """The parameters of a search's candidate; an estimator among the `values` brings its own (`clf`, `clf__C`).
+
+    Those of it that have their default are chosen nevertheless if they are `varied`: others differ in them.
+    """
+    found = EstimatorParams()
+    for name, value in values.items():
+        if is_estimator(value):
+            with guarded("the parameters of a candidate"):
+                own = params_of(value)
+                found.chosen.update({f"{name}__{key}": one for key, one in own.chosen.items()})
+                for key, one in own.default.items():
+                    full = f"{name}__{key}"
+                    (found.chosen if full in varied else found.default)[full] = one
+    first = {str(name): brief(value) for name, value in values.items()}
+    chosen = first | {key: value for key, value in found.chosen.items() if key not in first}
+    return EstimatorParams(chosen, {key: value for key, value in found.default.items() if key not in first})
+
+
+def varied_params(search: Any) -> list[str]:
+    """The parameters (`clf__C`) in which the estimators that a search's grid lists for one parameter may differ."""
+    found: set[str] = set()
+    for grids in (getattr(search, name, None) for name in GRIDS):
+        for grid in grids if type(grids) in (list, tuple) else (grids,):
+            for name, values in grid.items() if isinstance(grid, Mapping) else ():
+                for value in values[:MOST_ITEMS] if type(values) in (list, tuple) else ():
+                    if is_estimator(value):
+                        found.update(f"{name}__{key}" for key in params_of(value).chosen)
+    return sorted(found)
+
+
+def outlined(value: Any) -> Any:
+    """Like `brief`, with the parameters that estimators were given: `LogisticRegression(C=0.1)`."""
+    if is_estimator(value):
+        given = ", ".join(f"{name}={one}" for name, one in params_of(value).chosen.items())
+        return f"{type(value).__qualname__}({given})"[:MOST_LETTERS]
+    if type(value) in (list, tuple) and len(value) <= MOST_ITEMS:
+        return [outlined(item) for item in value]
+    if type(value) is dict and len(value) <= MOST_ITEMS:
+        return {str(key): outlined(item) for key, item in value.items()}
+    return brief(value)
 
 
 def _everything(estimator: Any) -> dict[str, Any]:

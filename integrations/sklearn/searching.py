@@ -13,7 +13,7 @@ from autotrack._guard import guarded
 from autotrack.events import RunKind
 from autotrack.instrument.patching import Observer
 from autotrack.integrations.sklearn.candidates import MOST_CANDIDATES, Candidates, metric_name
-from autotrack.integrations.sklearn.facts import brief
+from autotrack.integrations.sklearn.facts import candidate_params, varied_params
 from autotrack.integrations.sklearn.fitting import Fit, Preprocessing
 from autotrack.integrations.sklearn.places import RESULTS, SPLIT
 from autotrack.integrations.sklearn.worker_candidates import ListeningFit, WorkerCarrier, Workers, works_in_processes
@@ -37,10 +37,13 @@ class Search(ListeningFit):
         super().begin(args, kwargs)
         if self._training is not None and not isinstance(self._training, NullTraining):
             metric = metric_name(getattr(self._estimator, "scoring", None))
-            self.candidates = Candidates(self._training, metric)
+            varied: list[str] = []
+            with guarded("the parameters of a search's candidates"):
+                varied = varied_params(self._estimator)
+            self.candidates = Candidates(self._training, metric, varied)
             if works_in_processes(self._estimator):
                 self._workers = Workers(self._training.collector, self.candidates, self._estimator)
-                self._carrier = WorkerCarrier(pickle.dumps(self._training), metric)
+                self._carrier = WorkerCarrier(pickle.dumps(self._training), metric, varied)
                 self.listen(self._carrier)
 
     def measure(self) -> None:
@@ -88,7 +91,10 @@ class Search(ListeningFit):
         candidates.summarise(found.get("cv_results_", {}))
         best = found.get("best_params_")
         if best is not None:
-            training.log_params({"best_params": {name: brief(value) for name, value in best.items()}})
+            params = candidate_params(best, candidates.varied)
+            training.log_params({"best_params": params.chosen})
+            if params.default:
+                training.log_params({"best_params": params.default}, origin="default")
         values = {"best_score": found.get("best_score_"), "best_index": found.get("best_index_")}
         values |= {"refit_time": found.get("refit_time_"), "n_splits": found.get("n_splits_")}
         values["n_candidates"] = candidates.count

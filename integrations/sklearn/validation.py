@@ -12,7 +12,7 @@ from autotrack._guard import guarded
 from autotrack.integrations.base import Options
 from autotrack.integrations.sklearn import fitted_estimators
 from autotrack.integrations.sklearn.candidates import SCORE, metric_name
-from autotrack.integrations.sklearn.facts import arguments_of, params_of
+from autotrack.integrations.sklearn.facts import arguments_of, outlined, params_of
 from autotrack.integrations.sklearn.fitting import Fit
 from autotrack.integrations.sklearn.roles import Mark
 from autotrack.integrations.sklearn.searching import is_search
@@ -113,7 +113,7 @@ class Validation(Fit):
 
     def validation_curve(self, training: Training) -> None:
         """Record scores by the values of a parameter: a table, and metrics with the value's position as step."""
-        values = [plain(value) for value in self._given["param_range"]]
+        values = [plain(outlined(value)) for value in self._given["param_range"]]
         table = {str(self._given["param_name"]): values, **self._curve(*self.result)}
         training.log_evaluation(self._name, table)
         self._log_curve(training, table, range(len(values)))

@@ -14,14 +14,14 @@ import pickle
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autotrack._guard import guarded
 from autotrack.events import AnyEvent, MetricRows
 from autotrack.instrument.patching import Patches
 from autotrack.integrations.sklearn.candidates import MOST_CANDIDATES, Candidates, candidate_id, split_values
-from autotrack.integrations.sklearn.facts import brief
+from autotrack.integrations.sklearn.facts import candidate_params
 from autotrack.integrations.sklearn.fitting import Fit
 from autotrack.journal.reader import JournalReader, journals
 from autotrack.recording.collector import Collector, is_worker
@@ -41,12 +41,13 @@ class WorkerCarrier:
     """A scikit-learn callback without effect of its own, pickled with each task of a search to its worker.
 
     `search` is the training as pickled bytes, so that a failure to unpickle it cannot break the task; `first` is the
-    row of the first candidate in the current round.
+    row of the first candidate in the current round; `varied` are parameters of estimators in the grid.
     """
 
-    def __init__(self, search: bytes, metric: str, first: int = 0) -> None:
+    def __init__(self, search: bytes, metric: str, varied: Sequence[str] = (), first: int = 0) -> None:
         self.search = search
         self.metric = metric
+        self.varied = varied
         self.first = first
 
     def setup(self, estimator: Any, context: Any) -> None:
@@ -62,7 +63,7 @@ class WorkerCarrier:
         """Nothing to do."""
 
     def __reduce__(self) -> Any:
-        return _arrived, (self.search, self.metric, self.first)
+        return _arrived, (self.search, self.metric, self.varied, self.first)
 
 
 class Attachment:
@@ -166,14 +167,14 @@ def works_in_processes(estimator: Any) -> bool:
     return bool(parallel.effective_n_jobs(getattr(estimator, "n_jobs", None)) > 1)
 
 
-def _arrived(search: bytes, metric: str, first: int) -> WorkerCarrier:
+def _arrived(search: bytes, metric: str, varied: Sequence[str], first: int) -> WorkerCarrier:
     """Unpickle a `WorkerCarrier`; in a worker process, patch scikit-learn to record splits from now on."""
     validation = sys.modules.get("sklearn.model_selection._validation")
     if validation is not None and is_worker():
         with guarded("observing the splits of a worker"):
             if _patches.function(validation._fit_and_score, WORKER_SPLIT):
                 _patches.observe(WORKER_SPLIT, _on_split)
-    return WorkerCarrier(search, metric, first)
+    return WorkerCarrier(search, metric, varied, first)
 
 
 def _on_split(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _WorkerSplit | None:
@@ -186,8 +187,10 @@ def _on_split(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, 
         return None
     search = _unpickled(carrier.search)
     recorder = MetricRecorder(search.collector, candidate_id(search, row))
-    parameters = kwargs["parameters"] or {}
-    recorder.log_params({str(name): brief(value) for name, value in parameters.items()} or {"candidate": row})
+    params = candidate_params(kwargs["parameters"] or {}, carrier.varied)
+    recorder.log_params(params.chosen or {"candidate": row})
+    if params.default:
+        recorder.log_params(params.default, origin="default")
     return _WorkerSplit(recorder, split, carrier.metric)
 
 

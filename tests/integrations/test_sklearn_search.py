@@ -30,7 +30,7 @@ from sklearn.model_selection import (
 )
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.naive_bayes import GaussianNB
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
@@ -238,6 +238,25 @@ def test_parameters_of_steps_and_whole_estimators_are_candidates(autolog, search
     _, trials = searched()
     assert [trial.params["standardscaler"] for trial in trials] == ["StandardScaler", "MinMaxScaler", "passthrough"]
     assert {trial.params["gaussiannb__var_smoothing"] for trial in trials} == {0.5}
+
+
+@pytest.mark.parametrize("jobs", [None, 2])
+def test_estimators_among_the_candidates_bring_their_parameters(autolog, searched, jobs):
+    """Candidates that are two estimators of one class differ in what these were given; so do the grid and the best."""
+    grid = {"clf": [LogisticRegression(C=0.001), LogisticRegression(), GaussianNB(priors=[0.5, 0.5])]}
+    search = GridSearchCV(Pipeline([("s", StandardScaler()), ("clf", GaussianNB())]), grid, cv=2, n_jobs=jobs)
+    search.fit(X, y)
+    run, trials = searched()
+    assert [trial.params for trial in trials] == [
+        {"clf": "LogisticRegression", "clf__C": 0.001},
+        {"clf": "LogisticRegression", "clf__C": 1.0},
+        {"clf": "GaussianNB", "clf__priors": [0.5, 0.5]},
+    ]
+    assert [trial.defaults.get("clf__max_iter") for trial in trials] == [100, 100, None]
+    assert run.params["param_grid.clf"] == ["LogisticRegression(C=0.001)", "LogisticRegression()",
+                                            "GaussianNB(priors=[0.5, 0.5])"]  # fmt: skip
+    best = {name.removeprefix("best_params."): value for name, value in run.params.items() if "best_params" in name}
+    assert best == trials[search.best_index_].params
 
 
 @pytest.mark.parametrize("jobs", [None, 2])
