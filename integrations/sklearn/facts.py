@@ -81,7 +81,7 @@ def varied_params(search: Any) -> list[str]:
     """The parameters (`clf__C`) in which the estimators that a search's grid lists for one parameter may differ."""
     found: set[str] = set()
     for grids in (getattr(search, name, None) for name in GRIDS):
-        for grid in grids if type(grids) in (list, tuple) else (grids,):
+        for grid in grids if isinstance(grids, (list, tuple)) else (grids,):
             for name, values in grid.items() if isinstance(grid, Mapping) else ():
                 for value in values[:MOST_ITEMS] if type(values) in (list, tuple) else ():
                     if is_estimator(value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 import autotrack
 
@@ -74,6 +75,24 @@ def test_what_is_trained_inside_belongs_to_the_trial() -> None:
     assert [run.kind for run in trials] == ["trial", "trial"]
     assert all(run.params["model.class"] == "LogisticRegression" for run in trials)
     assert len(list(autotrack.runs(all=True))) == 3
+
+
+def test_what_a_trial_was_given_is_not_hidden_by_the_estimators_params() -> None:
+    """A name that both have is the trial's, whichever came first; the estimator's stands below its own name."""
+
+    def exponent(trial: object) -> float:
+        given = trial.suggest_int("C", -3, 2)
+        LogisticRegression(C=10.0**given).fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+        return trial.suggest_float("tol", 0, 1)
+
+    made = study()
+    made.optimize(exponent, n_trials=2)
+    (search,) = autotrack.runs()
+    for trial, run in zip(made.trials, sorted(search.children(), key=lambda run: run.name), strict=True):
+        assert (run.params["C"], run.params["tol"]) == (trial.params["C"], trial.params["tol"])
+        assert run.params["logisticregression.C"] == 10.0 ** trial.params["C"]
+        assert run.params["logisticregression.tol"] == 1e-4
+        assert run.params.origin("logisticregression.tol") == "default"
 
 
 def test_a_failing_trial_and_a_failing_study() -> None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from autotrack import events
 from autotrack.place import Place
 from autotrack.store.blobs import Blobs
@@ -36,6 +38,27 @@ def test_one_training_reads_as_its_run(recording: Recordings, contents: Any) -> 
     assert set(contents.mapping("params", "r")) == {"mine", "C", "only.1"}
     [training] = contents.rows("trainings", "r")
     assert (training["name"], training["framework"], training["status"]) == ("Model1", "sklearn", "finished")
+
+
+@pytest.mark.parametrize("later", ["run", "training"])
+@pytest.mark.parametrize("fold_between", [True, False])
+def test_what_a_run_was_given_is_not_hidden_by_its_training(
+    recording: Recordings, contents: Any, later: str, fold_between: bool
+) -> None:
+    """Whichever comes later, the param is the run's; the training's returns when it gets a row of its own."""
+    journal = recording()
+    journal.start("r", at=0)
+    journal.params("r", {"C": "mine"}, at=50 if later == "run" else 1)
+    _train(journal, "r", 1, at=10)
+    if fold_between:
+        contents.fold()
+    journal.params("r", {"other": 1}, at=60)
+    contents.fold()
+    assert contents.mapping("params", "r")["C"] == '"mine"'
+    _train(journal, "r", 2, at=70)
+    contents.fold()
+    assert contents.mapping("params", "r")["C"] == '"mine"'
+    assert [contents.mapping("params", f"r~{number}")["C"] for number in (1, 2)] == ["0.1", "0.2"]
 
 
 def _check_children(contents: Any) -> None:

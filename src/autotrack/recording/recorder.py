@@ -52,9 +52,12 @@ class Recorder(ModelRecorder):
                 value = self._shortened(key, value)
             values[key] = value
         if values:
-            self.emit(Params(run=self.id, time=_now(), training=self.number, values=values, origin=origin))  # type: ignore[arg-type]
+            self._emit_params(values, origin)
         if masked:
             self.report("params", "masked, because they look like secrets: " + ", ".join(masked), level="info")
+
+    def _emit_params(self, values: dict[str, str], origin: str) -> None:
+        self.emit(Params(run=self.id, time=_now(), training=self.number, values=values, origin=origin))  # type: ignore[arg-type]
 
     def log_param(self, key: str, value: Any) -> None:
         """Record one parameter."""

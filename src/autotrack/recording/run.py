@@ -14,6 +14,7 @@ from autotrack._guard import guarded
 from autotrack.events import (
     Failure,
     FinalStatus,
+    Params,
     RunFinished,
     RunKind,
     RunRenamed,
@@ -25,6 +26,7 @@ from autotrack.exceptions import InvalidValueError
 from autotrack.journal.blobs import bytes_digest
 from autotrack.journal.host import host_name, user_name
 from autotrack.recording import collector as collector_module
+from autotrack.recording.clashes import Clashes
 from autotrack.recording.collector import Collector, collector
 from autotrack.recording.failures import describe_failure, how_it_ended
 from autotrack.recording.metrics import MetricRecorder
@@ -80,6 +82,7 @@ class Run(MetricRecorder):
         self._owned = owned
         self._finishing = threading.Lock()
         self._trainings = 0
+        self.clashes = Clashes()
         self.loop: Any = None  # the plain PyTorch training loop observed during the run
         self.last_words: list[Callable[[], None]] = []  # callbacks that `finish` runs before it records the end
 
@@ -117,6 +120,11 @@ class Run(MetricRecorder):
         with self._finishing:
             self._trainings += 1
             return self._trainings
+
+    def _emit_params(self, values: dict[str, str], origin: str) -> None:
+        super()._emit_params(values, origin)
+        for kind, hidden in self.clashes.given(values).items():
+            self.emit(Params(run=self.id, time=_now(), training=1, values=hidden, origin=kind))  # type: ignore[arg-type]
 
     def watch(self, model: Any, optimizer: Any = None, *, every: int | None = None) -> Watching:
         """Record a torch model and its optimizers, then the norms of its gradients and weights as it trains.

@@ -21,16 +21,24 @@ _now = time.time
 class Training(MetricRecorder):
     """One outermost `fit` or `train` of a model: in a run of its own, or as training `number` of an open run."""
 
-    def __init__(self, run: Run, number: int, *, owns_run: bool) -> None:
+    def __init__(self, run: Run, number: int, *, owns_run: bool, name: str = "") -> None:
         super().__init__(run.collector, run.id, number)
         self.run = run
         self.owns_run = owns_run
         self._attempt = run._attempt
+        self._name = name
 
     @property
     def model_name(self) -> str:
         """The name of the trained model, unique within the run: `model`, `model-2`, …."""
         return "model" if self.number <= 1 else f"model-{self.number}"
+
+    def _emit_params(self, values: dict[str, str], origin: str) -> None:
+        super()._emit_params(values, origin)
+        if self.number:
+            hidden = self.run.clashes.trained(self._name, self.number, values, origin)
+            if hidden:
+                super()._emit_params(hidden, origin)
 
     def finish(self, status: FinalStatus = "finished", failure: Failure | BaseException | None = None) -> None:
         """Record the end of the training; also finishes the run if it was opened for this training."""
@@ -83,7 +91,7 @@ def begin_training(
         return NullTraining(around, 0, owns_run=False)
     if around is not None:
         ranks.lead(around.collector.place, around.id)
-        training = Training(around, around.next_training(name, framework, kind), owns_run=False)
+        training = Training(around, around.next_training(name, framework, kind), owns_run=False, name=name.lower())
         if tags:
             training.set_tags(tags)
         if params:

@@ -1,7 +1,7 @@
 """Param and tag values that are hidden while a run and its only training share a row of `runs`.
 
-If both log a value of the same key, the row shows the later one; the other is kept in the table `covered`. When a
-second training splits the run, each gets its own value back.
+If both log a value of the same key, the row shows the run's own param, or the later tag; the other is kept in the table
+`covered`. When a second training splits the run, each gets its own value back.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from autotrack.store import schema
-from autotrack.store.bulk import Writer
+from autotrack.store.bulk import Writer, one_of
 
 _hidden = Writer(schema.covered, key=("run_pk", "of", "key", "training"), newer="time")
 _writers = {
@@ -35,9 +35,30 @@ def write_latest(connection: Connection, table: Table, rows: Iterable[Sequence[A
     writer.write(connection, plain)
     for (pk, training), group in groups.items():
         others = _of_others(connection, table, pk, training)
+        if table is schema.params:
+            _write_params(connection, writer, pk, training, group, others)
+            continue
         _hide(connection, table, [others[row[1]] for row in group if row[1] in others])
         writer.write(connection, group)
         _hide(connection, table, [row for row in group if row[1] in others and others[row[1]][-2] > row[-2]])
+
+
+def _write_params(
+    connection: Connection, writer: Writer, pk: int, training: int, group: Sequence[Sequence[Any]],
+    others: Mapping[str, Sequence[Any]],
+) -> None:  # fmt: skip
+    """Write params of a run over those of its training, whichever is later."""
+    table = schema.params
+    clashing = [row for row in group if row[1] in others]
+    if training:
+        _hide(connection, table, clashing)
+        writer.write(connection, [row for row in group if row[1] not in others])
+        return
+    if clashing:
+        _hide(connection, table, [others[row[1]] for row in clashing])
+        hidden = one_of(table.c.key, [row[1] for row in clashing], connection.dialect.name)
+        connection.execute(table.delete().where((table.c.run_pk == pk) & hidden))
+    writer.write(connection, group)
 
 
 def _hide(connection: Connection, table: Table, rows: Iterable[Sequence[Any]]) -> None:
