@@ -63,13 +63,14 @@ class Evaluations:
             return None
         inputs = args[0] if args else kwargs.get("X")
         target = args[1] if len(args) > 1 else kwargs.get("y")
+        weights = args[2] if len(args) > 2 else kwargs.get("sample_weight")
         tied = fitted_estimators.tie_of(estimator)
 
         def record(result: Any) -> None:
             if tied is not None and tied.is_current and results.is_number(result):
                 prefix = tied.role(target, inputs) or "eval"
                 name = variable_name(frame, "score", 0, "X", inputs)
-                _log(tied, prefix, {score_name(estimator): result}, name)
+                _log(tied, prefix, {score_name(estimator) + _suffix(weights): result}, name)
 
         return _Watch(record)
 
@@ -77,7 +78,7 @@ class Evaluations:
         frame = self._caller()
         if frame is None or not recording_allowed():
             return None
-        given = dict(zip(("estimator", "X", "y_true"), args, strict=False)) | dict(kwargs)
+        given = dict(zip(("estimator", "X", "y_true", "sample_weight"), args, strict=False)) | dict(kwargs)
         estimator, inputs, target = given.get("estimator"), given.get("X"), given.get("y_true")
         tied = fitted_estimators.tie_of(estimator)
 
@@ -87,7 +88,9 @@ class Evaluations:
             values = result if type(result) is dict else {_scorer_name(scorer, estimator): result}
             prefix = tied.role(target, inputs) or "eval"
             name = variable_name(frame, frame.f_code.co_name, 1, "X", inputs)
-            _log(tied, prefix, {key: value for key, value in values.items() if results.is_number(value)}, name)
+            suffix = _suffix(given.get("sample_weight"))
+            kept = {f"{key}{suffix}": value for key, value in values.items() if results.is_number(value)}
+            _log(tied, prefix, kept, name)
 
         return _Watch(record)
 
@@ -239,6 +242,11 @@ def score_name(estimator: Any) -> str:
                 return scoring if isinstance(scoring, str) else "score"
             break
     return "score"
+
+
+def _suffix(weights: Any) -> str:
+    """What the name of a metric ends in that was computed with `weights` of the rows."""
+    return "" if weights is None else f".{results.WEIGHTED}"
 
 
 def _scorer_name(scorer: Any, estimator: Any) -> str:

@@ -45,6 +45,16 @@ class Arguments:
     default: dict[str, Any] = field(default_factory=dict)
     rest: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def weights(self) -> Any:
+        """The weights of the rows, also where they were passed to the last step of a pipeline; None without any."""
+        found = [value for name, value in self.rest.items() if _is_weights(name) and value is not None]
+        return found[-1] if found else None
+
+
+def _is_weights(name: str) -> bool:
+    return name == "sample_weight" or name.endswith("__sample_weight")
+
 
 def params_of(estimator: Any) -> EstimatorParams:
     """The parameters by scikit-learn's names (`C`, `clf__C`); `chosen` ones differ from the signature's default."""

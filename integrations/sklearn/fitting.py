@@ -18,13 +18,9 @@ from autotrack.recording.lifecycle.trainings import Training, begin_training
 from autotrack.recording.run import Run, active_run
 from autotrack.values import plain
 
-BUDGET = 0.020  # seconds of CPU time for our own work after a fit, or the share of the fit's duration if that is more
-SHARE = 0.05
-FIRST_BUDGET = 0.060  # for the first fit of a process, which pays for imports and cold caches
 DETAILED_TRAININGS = 100
 NOTED_TRANSFORMERS = 50
 
-_warm: set[str] = set()
 _noted: weakref.WeakKeyDictionary[Run, int] = weakref.WeakKeyDictionary()
 
 
@@ -83,7 +79,7 @@ class Fit:
         self.duration = time.perf_counter() - self._begun
 
     def finished(self) -> None:
-        """Record the results of the fit within the time budget for our own work, and finish the training."""
+        """Record the results of the fit, and finish the training."""
         training = self._training
         if training is None:
             return
@@ -128,8 +124,6 @@ class Fit:
     def _record_results(self, training: Training) -> None:
         from autotrack.integrations.sklearn import iterations, metrics, saving
 
-        deadline = time.thread_time() + max(BUDGET if _warm else FIRST_BUDGET, SHARE * self.duration)
-        _warm.add("warm")
         values: dict[str, float] = {"duration": self.duration}
         in_full: set[str] = set()
         if self._is_detailed:
@@ -138,43 +132,42 @@ class Fit:
             if self._options.log_models and self._model is not None:
                 with guarded("saving the model"):
                     saving.keep_model(
-                        training, self._model, self._first_rows, self._signature(), deadline,
+                        training, self._model, self._first_rows, self._signature(),
                         with_example=self._options.log_input_examples,
                     )  # fmt: skip
             if self._options.log_training_metrics and self._model is not None:
                 with guarded("training metrics"):
-                    values.update(self._training_metrics(training, deadline))
+                    values.update(self._training_metrics(training))
             with guarded("feature importances"):
-                self._log_importances(training, deadline)
+                self._log_importances(training)
             with guarded("metrics per iteration"):
-                in_full = iterations.log_iterations(training, self._estimator, self._arguments, deadline)
+                in_full = iterations.log_iterations(training, self._estimator, self._arguments)
         found = {f"train/{name}": value for name, value in values.items()}
         training.log({key: value for key, value in found.items() if key not in in_full})
         fitted_estimators.tie(self._estimator, training, self._arguments.inputs, self._arguments.target)
 
-    def _training_metrics(self, training: Training, deadline: float) -> dict[str, float]:
+    def _training_metrics(self, training: Training) -> dict[str, float]:
         from autotrack.integrations.sklearn import metrics
+        from autotrack.integrations.sklearn.predicting import Skipped
 
         given = self._arguments
         try:
-            computed = metrics.compute(self._model, given.inputs, given.target, deadline)
-        except metrics.Skipped as reason:
+            computed = metrics.compute(self._model, given.inputs, given.target, given.weights)
+        except Skipped as reason:
             training.report("training metrics", f"not computed: {reason}")
             return {}
-        if computed.sample:
-            training.report("training metrics", f"computed on {computed.sample}", level="info")
-        if computed.skipped:
-            training.report("evaluations", f"not made: {', '.join(computed.skipped)}; {metrics.OUT_OF_TIME}")
+        if computed.rows:
+            training.report("training metrics", f"computed on {computed.rows}", level="info")
         for name, columns in computed.tables.items():
-            training.log_evaluation(f"train/{name}", columns, {"rows": computed.sample} if computed.sample else {})
+            training.log_evaluation(f"train/{name}", columns, {"rows": computed.rows} if computed.rows else {})
         return computed.values
 
-    def _log_importances(self, training: Training, deadline: float) -> None:
+    def _log_importances(self, training: Training) -> None:
         from autotrack.integrations.sklearn import importances
 
         if self._model is None:
             return
-        found = importances.importances_of(self._model, self._arguments.inputs, deadline)
+        found = importances.importances_of(self._model, self._arguments.inputs)
         if found.skipped:
             training.report("feature importances", f"not kept: {found.skipped}")
         elif found.columns:

@@ -12,6 +12,7 @@ from typing import Any
 from autotrack._guard import guarded
 from autotrack.instrument.patching import Observer, Watch
 from autotrack.integrations.base import Options
+from autotrack.integrations.sklearn.callers import calling_frame, is_scikit_learn
 from autotrack.integrations.sklearn.evaluating import Evaluations
 from autotrack.integrations.sklearn.facts import is_estimator
 from autotrack.integrations.sklearn.fitted_estimators import note_labels
@@ -51,7 +52,7 @@ class Hooks:
     def start(self) -> None:
         """Register with the integrations of boosting libraries, so that they do not record fits inside a fit again.
 
-        Also loads the model flavors, so that loading them does not use up the time budget of the first fit.
+        Also loads the model flavors, so that the first fit does not wait for it.
         """
         flavors()
         if self._is_inside_fit not in boosting.outer_fits:
@@ -81,8 +82,11 @@ class Hooks:
         level = _joblib_level()
         if self._is_worker_of_fit(level):
             return None
+        kind = _kind_of(estimator)
+        if kind is Preprocessing and is_scikit_learn(calling_frame()):
+            return None  # on the way inside a metric or another function of scikit-learn: nobody's preprocessing
         self._partial_fits.end_of(estimator)
-        watch = _Outermost(self, _kind_of(estimator)(self.options, estimator, wrapped, level), around)
+        watch = _Outermost(self, kind(self.options, estimator, wrapped, level), around)
         watch.begin(args, kwargs)
         return watch
 

@@ -6,12 +6,11 @@ only from known libraries, and from forests only where that is cheap.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from autotrack.integrations.sklearn import tables
-from autotrack.integrations.sklearn.metrics import on_this_thread
+from autotrack.integrations.sklearn.predicting import on_this_thread
 from autotrack.models.signature import is_frame, is_sparse
 
 MOST_VALUES = 2_000_000
@@ -29,18 +28,15 @@ class Importances:
     skipped: str = ""
 
 
-def importances_of(estimator: Any, inputs: Any, deadline: float) -> Importances:
-    """The importances, else the coefficients, of the estimator or of the last step of a pipeline.
-
-    `deadline` is in the thread's CPU time. Empty if the model has neither.
-    """
+def importances_of(estimator: Any, inputs: Any) -> Importances:
+    """The importances, else the coefficients, of an estimator or the last step of a pipeline; empty without both."""
     model = estimator
     while type(model).__module__ == "sklearn.pipeline" and getattr(model, "steps", None):
         model = model.steps[-1][1]
     name, column = "feature_importances", "importance"
     found: Any = vars(model).get("feature_importances_") if hasattr(model, "__dict__") else None
     if found is None and hasattr(type(model), "feature_importances_"):
-        reason = _why_not(model, deadline)
+        reason = _why_not(model)
         if reason:
             return Importances(skipped=reason)
         found = _asked(model)
@@ -58,11 +54,9 @@ def importances_of(estimator: Any, inputs: Any, deadline: float) -> Importances:
     return Importances(name, columns, left_out)
 
 
-def _why_not(model: Any, deadline: float) -> str:
+def _why_not(model: Any) -> str:
     if not type(model).__module__.startswith(_KNOWN):
         return f"{type(model).__qualname__} would have to work them out, and is not known to do that without an effect"
-    if time.thread_time() >= deadline:
-        return "the time for our own work was used up"
     trees = vars(model).get("estimators_")
     nodes = 0
     for tree in getattr(trees, "flat", trees) if trees is not None else ():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,14 +19,11 @@ _CURVES = {
 }
 
 
-def log_iterations(training: Training, estimator: Any, given: Arguments, deadline: float) -> set[str]:
+def log_iterations(training: Training, estimator: Any, given: Arguments) -> set[str]:
     """Log the metrics of each iteration (of many, about `MOST_ITERATIONS` evenly spaced ones); returns the keys."""
     curves = _evaluation_sets(estimator, given) | _own_curves(estimator)
     length = max(map(len, curves.values()), default=0)
     if not length:
-        return set()
-    if time.thread_time() >= deadline:
-        training.report("metrics per iteration", "not kept: the time for our own work was used up")
         return set()
     step = -(-length // MOST_ITERATIONS)
     for number in sorted({*range(0, length, step), length - 1}):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from autotrack._guard import guarded
-from autotrack.integrations.sklearn.fitting import BUDGET, SHARE
 from autotrack.integrations.sklearn.worker_candidates import ListeningFit
 from autotrack.models.signature import rows_of
 from autotrack.recording.lifecycle.trainings import NullTraining, Training
 
 MOST_ROWS = 2_000
+ALL = 24  # iterations, of each of which the loss is computed
 TASK = "lbfgs-iter"
 KEY = "train/log_loss"
 
@@ -43,15 +42,16 @@ class IterativeFit(ListeningFit):
 class Iterations:
     """A scikit-learn callback that logs the log loss on the training data per iteration, with its number as step.
 
-    It stays within the time budget for our own work, and uses at most `MOST_ROWS` evenly spaced rows.
+    Of many iterations only some are looked at (`is_looked_at`), each on at most `MOST_ROWS` evenly spaced rows.
     """
 
     def __init__(self, training: Training) -> None:
         self._training: Training | None = training
-        self._begun = time.thread_time()
-        self._spent = 0.0
-        self._skipped = 0
+        self._seen = 0
+        self._last = -2  # the number of the last iteration that was only counted
+        self._kept = 0
         self._rows = (0, 0)
+        self.on_fit_task_end: Callable[..., None] = self._look
 
     def setup(self, estimator: Any, context: Any) -> None:
         """Nothing to do."""
@@ -62,32 +62,39 @@ class Iterations:
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Nothing to do."""
 
-    def on_fit_task_end(
+    def _look(
         self, estimator: Any, context: Any, *, X: Any = None, y: Any = None, fitted_estimator: Any = None
     ) -> None:
-        """Record one iteration of the solver."""
+        """Record one iteration of the solver, which copies the estimator for a hook with this signature."""
         if self._training is None or context.task_name != TASK or fitted_estimator is None:
-            return
-        begun = time.thread_time()
-        if self._spent > max(BUDGET, SHARE * (begun - self._begun)):
-            self._skipped += 1
             return
         with guarded("an iteration of a solver"):
             loss = self._loss(fitted_estimator, X, y)
             if loss is not None:
+                self._kept += 1
                 self._training.log({KEY: loss}, context.task_id)
-        self._spent += time.thread_time() - begun
+        self._count()
+
+    def _pass(self, estimator: Any, context: Any) -> None:
+        """Count one iteration of the solver; its number is one too high after the last, which is no iteration."""
+        if context.task_name == TASK:
+            self._last = self._seen
+            self._count()
+
+    def _count(self) -> None:
+        """Count an iteration, and set the hook for the next one."""
+        self._seen += 1
+        self.on_fit_task_end = self._look if is_looked_at(self._seen) else self._pass
 
     def sum_up(self) -> None:
         """Name omitted iterations and rows in the capture report, and release the training."""
         training, self._training = self._training, None
         if training is None:
             return
-        if self._skipped:
-            message = (
-                f"the loss of {self._skipped:,} iterations was not computed: the time for our own work was used up"
-            )
-            training.report("metrics per iteration", message, count=self._skipped)
+        seen = self._seen if self._last < self._seen - 1 else self._last
+        if 0 < self._kept < seen:
+            message = f"the loss of {self._kept:,} of {seen:,} iterations is kept: first each, then ever fewer"
+            training.report("metrics per iteration", message, level="info")
         looked_at, rows = self._rows
         if looked_at < rows:
             message = f"the loss of each is that of {looked_at:,} of {rows:,} rows, evenly spaced"
@@ -109,6 +116,14 @@ class Iterations:
             return None
         right = fitted.predict_proba(some)[numpy.arange(len(wanted)), positions]
         return float(-numpy.mean(numpy.log(numpy.clip(right, numpy.finfo(float).eps, 1.0))))
+
+
+def is_looked_at(number: int) -> bool:
+    """Whether iteration `number`, counted from 0, is one whose loss is computed.
+
+    Each of the first `ALL` is, then as many for each doubling, half of `ALL`: 103 of 2,338 iterations.
+    """
+    return number < ALL or number % (1 << ((2 * number // ALL).bit_length() - 1)) == 0
 
 
 def has_iterations(estimator: Any) -> bool:

@@ -30,7 +30,6 @@ class PartialFitLoop(fitting.Fit):
         super().__init__(options, estimator, wrapped)
         self.calls = 0
         self._saved = 0
-        self._seconds = 0.0
         self._schema: dict[str, Any] | None = None
 
     def start(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -72,7 +71,6 @@ class PartialFitLoop(fitting.Fit):
         if training is None:
             return
         self.calls += 1
-        self._seconds += seconds
         values: dict[str, float] = {"duration": seconds, **metrics.learned(estimator)}
         shape = getattr(inputs, "shape", None)
         if shape:
@@ -85,15 +83,14 @@ class PartialFitLoop(fitting.Fit):
                 training.finish("finished")
 
     def keep(self, estimator: Any) -> None:
-        """Save the model in its current state, within the time budget for our own work."""
+        """Save the model in its current state."""
         training = self._training
         if training is None or self._schema is None or self._saved == self.calls or not self._options.log_models:
             return
         self._saved = self.calls
-        deadline = time.thread_time() + max(fitting.BUDGET, fitting.SHARE * self._seconds)
         with guarded("saving the model"):
             saving.keep_model(
-                training, estimator, self._first_rows, self._schema, deadline,
+                training, estimator, self._first_rows, self._schema,
                 with_example=self._options.log_input_examples,
             )  # fmt: skip
 

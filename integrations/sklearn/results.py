@@ -34,6 +34,10 @@ _COLUMNS = {
 }
 
 
+WEIGHTED = "sample_weight"
+"""The last part of the name of a metric with weights of rows, which is not the metric without."""
+
+
 class Unkept(Exception):  # noqa: N818 - it is a reason, nothing went wrong
     """The result is not recorded; the message is the reason."""
 
@@ -52,7 +56,7 @@ def given_to(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[
 
 
 def variation(function: Callable[..., Any], given: Mapping[str, Any]) -> str:
-    """A suffix for the metric's name from the non-default options of the call: `.macro`, `.beta_0.5`."""
+    """A suffix for the metric's name from the non-default options of the call: `.macro`, `.sample_weight`."""
     parts = []
     for name, parameter in list(_parameters(function).items())[2:]:
         if name not in given or name in _SILENT or given[name] is parameter.default:
@@ -66,7 +70,7 @@ def variation(function: Callable[..., Any], given: Mapping[str, Any]) -> str:
             shown = str(value)[:MOST_LENGTH]
             parts.append(shown if name in _BY_VALUE else f"{name}_{shown}")
         else:
-            parts.append(name)
+            parts.append(WEIGHTED if name == "sample_weight" else name)
     return "".join(f".{part}" for part in parts)
 
 

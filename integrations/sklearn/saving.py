@@ -1,4 +1,4 @@
-"""Saves fitted models, within the size limits and the time budget for our own work."""
+"""Saves fitted models, within the size limits."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from autotrack.exceptions import InvalidValueError
 from autotrack.models.saving import save_model
-from autotrack.models.skops_file import OverBudget
+from autotrack.models.skops_file import TooLarge
 from autotrack.recording.lifecycle.trainings import Training
 
 _DEPTH = 4
@@ -18,11 +19,10 @@ def keep_model(
     estimator: Any,
     first_rows: Any,
     signature: Mapping[str, Any],
-    deadline: float,
     *,
     with_example: bool,
 ) -> None:
-    """Save the model with the training; one that is too large or takes too long is named in the capture report."""
+    """Save the model with the training; one that is too large or cannot be saved is named in the capture report."""
     limit = training.room_for_models()
     size = array_bytes(estimator)
     if limit is not None and size > limit:
@@ -33,10 +33,13 @@ def keep_model(
     try:
         saved = save_model(
             estimator, flavor="sklearn", signature=signature, input_example=first_rows if with_example else None,
-            allow_pickle=True, limit=limit, deadline=deadline,
+            allow_pickle=True, limit=limit,
         )  # fmt: skip
-    except OverBudget as reason:
+    except TooLarge as reason:
         training.report("model", f"not kept: {reason}; log_model(…) keeps it whatever it takes")
+        return
+    except InvalidValueError as reason:
+        training.report("model", f"not kept: {reason}")
         return
     training.record_model(training.model_name, saved.flavor, saved.files, saved.meta)
     if saved.meta["no_input_example"] and with_example:

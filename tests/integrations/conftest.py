@@ -135,15 +135,8 @@ def points(recorded: Callable[[], list[Any]]) -> Callable[[str], list[Any]]:
 
 
 @pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time enough, on a busy machine, for all that is recorded of a fit of scikit-learn."""
-    for limit in ("fitting.BUDGET", "fitting.FIRST_BUDGET", "iterative_fits.BUDGET"):
-        monkeypatch.setattr(f"autotrack.integrations.sklearn.{limit}", 60.0)
-
-
-@pytest.fixture
-def autolog(unhurried: None) -> Iterator[Callable[..., None]]:
-    """`autotrack.autolog`, switched on for scikit-learn, with time enough on a busy machine; off after the test."""
+def autolog() -> Iterator[Callable[..., None]]:
+    """`autotrack.autolog`, switched on for scikit-learn; off after the test."""
     autotrack.autolog("sklearn")
     yield autotrack.autolog
     autotrack.autolog(disable=True)

@@ -23,7 +23,7 @@ NAMES = [f"feature {number}" for number in range(X.shape[1])]
 
 
 @pytest.fixture(autouse=True)
-def autolog(unhurried: None) -> Iterator[None]:
+def autolog() -> Iterator[None]:
     """Autolog for CatBoost and scikit-learn, as far as a test lasts."""
     autotrack.autolog("catboost", "sklearn")
     yield

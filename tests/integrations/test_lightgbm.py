@@ -21,7 +21,7 @@ NAMES = [f"feature_{number}" for number in range(X.shape[1])]
 
 
 @pytest.fixture(autouse=True)
-def autolog(unhurried: None) -> Iterator[None]:
+def autolog() -> Iterator[None]:
     """Autolog for LightGBM and scikit-learn, as far as a test lasts."""
     autotrack.autolog("lightgbm", "sklearn")
     yield

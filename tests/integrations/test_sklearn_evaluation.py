@@ -543,18 +543,6 @@ def test_the_loss_of_each_iteration_that_an_estimator_kept(autolog, points):
     assert len(model.loss_curve_) == 10
 
 
-def test_without_time_tables_are_named(autolog, only, cancer, monkeypatch):
-    """When the time for our own work is over, the report says which tables there are not."""
-    from autotrack.integrations.sklearn import metrics
-
-    monkeypatch.setattr(metrics, "_affordable_rows", lambda *_: 100)
-    for limit in ("BUDGET", "FIRST_BUDGET", "SHARE"):
-        monkeypatch.setattr(f"autotrack.integrations.sklearn.fitting.{limit}", 0.0)
-    GaussianNB().fit(*cancer)
-    (line,) = only().reported("evaluations")
-    assert "confusion matrix, ROC and precision-recall curves" in line
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["array", "sparse"])
 def test_large_data_is_never_copied(script, kind):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 import sys
 import threading
@@ -28,6 +29,7 @@ from sklearn.tree import DecisionTreeClassifier
 import autotrack
 from autotrack import events
 from autotrack.integrations.sklearn.candidates import Candidates
+from autotrack.integrations.sklearn.iterative_fits import is_looked_at
 from autotrack.integrations.sklearn.worker_candidates import Workers
 from autotrack.journal.reader import journals
 from autotrack.recording.collector import collector
@@ -269,14 +271,23 @@ def test_listening_to_a_solver_changes_nothing(autolog):
     assert b"autotrack" not in pickle.dumps(heard)
 
 
-def test_iterations_beyond_our_share_of_the_fit_are_counted_not_computed(autolog, only, monkeypatch):
-    """When the time for our own work is used up, the rest is named in the report."""
-    for limit in ("BUDGET", "SHARE"):
-        monkeypatch.setattr(f"autotrack.integrations.sklearn.iterative_fits.{limit}", 0.0)
+def test_of_many_iterations_some_are_looked_at(autolog, only, monkeypatch):
+    """Each of the first 24, then ever fewer, by their number alone; the report says how many, and of which rows."""
     monkeypatch.setattr("autotrack.integrations.sklearn.iterative_fits.MOST_ROWS", 50)
-    fitted = LogisticRegression(max_iter=1000).fit(X, y)
+    fitted = LogisticRegression(max_iter=1000, C=1e4).fit(X * [1, 100, 1, 1, 1, 1], y)
+    (iterations,) = fitted.n_iter_
     run = only()
-    skipped, sample = [report for report in run.reports if report.what == "metrics per iteration"]
-    assert "was not computed" in skipped.message
-    assert skipped.count == fitted.n_iter_[0] - 1
+    steps = [step for step, _ in run.history["train/log_loss"]]
+    assert iterations > 48
+    assert steps[:26] == [*range(24), 24, 26]
+    kept, sample = [report for report in run.reports if report.what == "metrics per iteration"]
+    assert f"the loss of {len(steps) - 1} of {iterations} iterations" in kept.message
     assert "48 of 190 rows" in sample.message
+
+
+def test_the_number_of_losses_is_bounded_by_the_number_of_iterations():
+    """Some hundred of thousands of iterations, and never two neighbours left out among the first."""
+    looked_at = [number for number in range(100_000) if is_looked_at(number)]
+    assert len(looked_at) < 175
+    assert sum(number < 2_338 for number in looked_at) == 103
+    assert max(after - before for before, after in itertools.pairwise(looked_at[:37])) == 2

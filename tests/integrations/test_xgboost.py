@@ -19,7 +19,7 @@ PARAMS = {
 
 
 @pytest.fixture(autouse=True)
-def autolog(unhurried: None) -> Iterator[None]:
+def autolog() -> Iterator[None]:
     """Autolog for XGBoost and scikit-learn, as far as a test lasts."""
     autotrack.autolog("xgboost", "sklearn")
     yield

@@ -23,7 +23,7 @@ import autotrack
 from autotrack.exceptions import IntegrityError, InvalidValueError, NotFoundError, UntrustedModelError
 from autotrack.models import load_model, save_model
 from autotrack.models.signature import example_bytes, read_example, schema_of
-from autotrack.models.skops_file import OverBudget
+from autotrack.models.skops_file import TooLarge
 
 iris, species = load_iris(return_X_y=True)
 
@@ -148,7 +148,7 @@ sys.stdout.buffer.write(pickle.dumps(save_model(Mine(), allow_pickle=True).files
 def test_limits_stop_the_saving(forest, linear):
     """A model that would grow beyond the limit is given up, whichever format."""
     for model in (forest, linear):
-        with pytest.raises(OverBudget, match="more than 100 bytes"):
+        with pytest.raises(TooLarge, match="more than 100 bytes"):
             save_model(model, allow_pickle=True, limit=100)
 
 

@@ -21,7 +21,7 @@ class Asked:
     """A model to be written, and how: the arguments of a flavor's writer.
 
     Large files go into `folder`, which is empty. `init` are the constructor's arguments of the model's class, where the
-    user has given them; past `limit` (bytes) or `deadline` (of `time.thread_time()`) the writer raises `OverBudget`.
+    user has given them; past `limit` (bytes) the writer raises `TooLarge`.
     """
 
     model: Any
@@ -29,7 +29,6 @@ class Asked:
     allow_pickle: bool = False
     init: Mapping[str, Any] | None = None
     limit: int | None = None
-    deadline: float | None = None
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def write(asked: Asked) -> Written:
             f"a {class_name(asked.model)} can only be kept as a pickle, which runs code when it is loaded: "
             "allow_pickle=True does that"
         )
-    data, kind = pickle_bytes(asked.model, limit=asked.limit, deadline=asked.deadline)
+    data, kind = pickle_bytes(asked.model, limit=asked.limit)
     return Written({FILE: data}, FILE, kind, runs_code=True)
 
 

@@ -17,7 +17,7 @@ from autotrack.models.flavors import flavor_of, flavors
 from autotrack.models.python import class_name
 from autotrack.models.requirements import requirements
 from autotrack.models.signature import example_bytes, signature_of
-from autotrack.models.skops_file import OverBudget
+from autotrack.models.skops_file import TooLarge
 from autotrack.values import plain
 
 META = "model.json"
@@ -53,7 +53,6 @@ def save_model(
     origin: Mapping[str, Any] | None = None,
     folder: Path | None = None,
     limit: int | None = None,
-    deadline: float | None = None,
 ) -> SavedModel:
     """Save `model` as files.
 
@@ -63,7 +62,7 @@ def save_model(
     (`InvalidValueError` without it).
     `init` (`{"args": […], "kwargs": {…}}`) are the constructor's arguments of a torch module. `origin` (`run`,
     `training`) is added to the meta. Large files are written into `folder`, an empty one, and stay there; without a
-    folder all files are in memory. Raises `OverBudget` past `limit` (bytes) or `deadline` (of `time.thread_time()`).
+    folder all files are in memory. Raises `TooLarge` past `limit` (bytes).
     """
     flavor = flavor or flavor_of(model)
     found = flavors().get(flavor)
@@ -71,11 +70,11 @@ def save_model(
         raise InvalidValueError(f"there is no model flavor {flavor!r}; there are: {', '.join(sorted(flavors()))}")
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="autotrack-") as passing:
-            asked = Asked(model, Path(passing), allow_pickle, init, limit, deadline)
+            asked = Asked(model, Path(passing), allow_pickle, init, limit)
             written = found.write(asked)
             files: dict[str, Content] = {name: read(content) for name, content in _within(written.files, limit).items()}
     else:
-        written = found.write(Asked(model, folder, allow_pickle, init, limit, deadline))
+        written = found.write(Asked(model, folder, allow_pickle, init, limit))
         files = dict(_within(written.files, limit))
     if signature is None:
         signature = written.signature if input_example is None else signature_of(input_example)
@@ -98,9 +97,9 @@ def save_model(
 
 
 def _within(files: Mapping[str, Content], limit: int | None) -> Mapping[str, Content]:
-    """The files; `OverBudget` if they are larger than the limit."""
+    """The files; `TooLarge` if they are larger than the limit."""
     if limit is not None and sum(map(size_of, files.values())) > limit:
-        raise OverBudget(f"it has more than {limit:,} bytes")
+        raise TooLarge(f"it has more than {limit:,} bytes")
     return files
 
 

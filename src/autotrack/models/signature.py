@@ -70,8 +70,11 @@ def is_sparse(data: Any) -> bool:
     return sparse is not None and bool(sparse.issparse(data))
 
 
-def rows_of(data: Any, rows: slice) -> Any:
-    """Some rows of an array, frame, series, CSR matrix or list as the same kind of data; None for anything else."""
+def rows_of(data: Any, rows: Any) -> Any:
+    """Some rows of an array, frame, series, CSR matrix or list as the same kind of data; None for anything else.
+
+    `rows` is a slice or, except for a list, an array of indices.
+    """
     if is_sparse(data):
         return data[rows] if data.format == "csr" else None
     library = type(data).__module__.partition(".")[0]

@@ -17,7 +17,7 @@ FILE = "model.skops"
 def write(asked: Asked) -> Written:
     """Write an estimator as a skops file, or as a pickle if skops cannot hold it safely and pickles are allowed."""
     try:
-        data = skops_bytes(asked.model, limit=asked.limit, deadline=asked.deadline)
+        data = skops_bytes(asked.model, limit=asked.limit)
     except Unwritable as error:
         return python.write(asked) if asked.allow_pickle else _by_skops(asked, error)
     return Written({FILE: data}, FILE, "skops", runs_code=False)

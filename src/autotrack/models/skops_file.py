@@ -14,7 +14,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-import time
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -34,32 +33,31 @@ class Unwritable(Exception):  # noqa: N818 - it says what the object is, not wha
     """The object has a part that the format, as written by this module, cannot hold; the message names the part."""
 
 
-class OverBudget(Exception):  # noqa: N818 - a limit was reached, nothing went wrong
+class TooLarge(Exception):  # noqa: N818 - a limit was reached, nothing went wrong
     """The time or size limit was exceeded; the message names which."""
 
 
-def skops_bytes(estimator: Any, *, limit: int | None = None, deadline: float | None = None) -> bytes:
+def skops_bytes(estimator: Any, *, limit: int | None = None) -> bytes:
     """The estimator as a skops file.
 
-    Raises `Unwritable` for what the format cannot hold safely, `OverBudget` when the file would grow beyond `limit`
-    bytes or the thread's CPU time (`time.thread_time()`) passes `deadline`.
+    Raises `Unwritable` for what the format cannot hold safely, `TooLarge` when the file would grow beyond `limit`
+    bytes.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        schema = _Writer(archive, limit, deadline).node(estimator)
+        schema = _Writer(archive, limit).node(estimator)
         schema.update(protocol=PROTOCOL, _skops_version="autotrack")
         archive.writestr(zipfile.ZipInfo("schema.json"), json.dumps(schema))
     return buffer.getvalue()
 
 
 class _Writer:
-    def __init__(self, archive: zipfile.ZipFile, limit: int | None, deadline: float | None) -> None:
+    def __init__(self, archive: zipfile.ZipFile, limit: int | None) -> None:
         import numpy
 
         self._numpy = numpy
         self._archive = archive
         self._limit = limit
-        self._deadline = deadline
         self._size = 0
         self._ids: dict[int, tuple[int, Any]] = {}  # keeps the objects alive, so that no id is reused
         self._under_way: set[int] = set()
@@ -165,9 +163,7 @@ class _Writer:
     def _spend(self, size: int) -> None:
         self._size += size
         if self._limit is not None and self._size > self._limit:
-            raise OverBudget(f"it has more than {self._limit:,} bytes")
-        if self._deadline is not None and time.thread_time() > self._deadline:
-            raise OverBudget("saving it took too long")
+            raise TooLarge(f"it has more than {self._limit:,} bytes")
 
 
 def _named(kind: type, loader: str) -> dict[str, Any]:
