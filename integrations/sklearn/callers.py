@@ -19,19 +19,35 @@ from autotrack.instrument.trampolines import FILENAME
 MOST_VARIABLES = 2_000
 MOST_LINES = 20
 
+TRACKERS = frozenset({"mlflow", "wandb", "comet_ml", "neptune", "dvclive", "aim", "clearml", "swanlab", "trackio"})
+
+# Stand-ins of other trackers: modules, and how their functions' names begin; those compiled from text have no module.
+_HANDING_ON = (("mlflow.utils.autologging_utils", ""), ("mlflow.sklearn", "patched_"), ("comet_ml.monkey_patching", ""))
+_COMPILED = {"safe_patch_function"}
+
 
 def calling_frame() -> FrameType | None:
-    """The frame that called the observed function: the innermost one that is not autotrack's."""
+    """The frame that called the observed function: the innermost one that neither is ours nor hands the call on."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_ours(frame):
+    while frame is not None and (_is_ours(frame) or _hands_on(frame)):
         frame = frame.f_back
     return frame
 
 
-def is_scikit_learn(frame: FrameType | None) -> bool:
-    """Whether `frame` runs scikit-learn's own code, so that the call is part of another scikit-learn call."""
+def is_library(frame: FrameType | None) -> bool:
+    """Whether `frame` runs code of scikit-learn, or of a tracker that computes for itself: not the program's call."""
     name = "" if frame is None else frame.f_globals.get("__name__")
-    return type(name) is str and name.startswith("sklearn.")
+    return type(name) is str and (name.startswith("sklearn.") or name.partition(".")[0] in TRACKERS)
+
+
+def _hands_on(frame: FrameType) -> bool:
+    """Whether `frame` is another tracker's stand-in for the observed function."""
+    name, function = frame.f_globals.get("__name__"), frame.f_code.co_name
+    if name is None:
+        return function in _COMPILED
+    return type(name) is str and any(
+        name.startswith(module) and function.startswith(start) for module, start in _HANDING_ON
+    )
 
 
 def _is_ours(frame: FrameType) -> bool:

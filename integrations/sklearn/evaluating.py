@@ -15,7 +15,7 @@ from typing import Any
 
 from autotrack.instrument.patching import Observer
 from autotrack.integrations.sklearn import fitted_estimators, results
-from autotrack.integrations.sklearn.callers import calling_frame, is_scikit_learn, variable_name
+from autotrack.integrations.sklearn.callers import calling_frame, is_library, variable_name
 from autotrack.integrations.sklearn.places import METRIC, PREDICT, SCORE, SCORER, TRAIN_TEST_SPLIT
 from autotrack.integrations.sklearn.roles import note_split
 from autotrack.recording.collector import collector, recording_allowed
@@ -44,11 +44,11 @@ class Evaluations:
         }  # fmt: skip
 
     def _caller(self) -> FrameType | None:
-        """The frame of user code that makes the call; None for a call made by a fit, an evaluation or scikit-learn."""
+        """The frame of user code that makes the call; None for a call made by a fit, an evaluation or a library."""
         if _busy.get() or self._is_inside_fit():
             return None
         frame = calling_frame()
-        return None if is_scikit_learn(frame) else frame
+        return None if is_library(frame) else frame
 
     def _on_predict(self, wrapped: Any, estimator: Any, args: Any, kwargs: Mapping[str, Any]) -> _Prediction | None:
         tied = fitted_estimators.tie_of(estimator)
@@ -228,14 +228,17 @@ class _Metric:
 def score_name(estimator: Any) -> str:
     """The metric that the estimator's `score` computes: `accuracy`, `r2`, its scorer's name, or `score` if unknown."""
     for kind in type(estimator).__mro__:
-        if "score" in vars(kind):
-            if kind.__module__ == "sklearn.base":
-                return {"ClassifierMixin": "accuracy", "RegressorMixin": "r2"}.get(kind.__name__, "score")
-            if kind.__module__ == "sklearn.pipeline" and estimator.steps:
+        defined = vars(kind).get("score")
+        if defined is not None:  # which may be another tracker's stand-in for an inherited one
+            module = getattr(defined, "__module__", kind.__module__)
+            if module == "sklearn.base":
+                owner = getattr(defined, "__qualname__", "").partition(".")[0]
+                return {"ClassifierMixin": "accuracy", "RegressorMixin": "r2"}.get(owner, "score")
+            if module == "sklearn.pipeline" and estimator.steps:
                 return score_name(estimator.steps[-1][1])
-            if kind.__module__ == "sklearn.neighbors._classification":
+            if module == "sklearn.neighbors._classification":
                 return "accuracy"
-            if kind.__module__ == "sklearn.model_selection._search":
+            if module == "sklearn.model_selection._search":
                 scoring = estimator.scoring
                 if scoring is None:
                     return score_name(estimator.estimator)

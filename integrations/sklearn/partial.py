@@ -16,7 +16,7 @@ from typing import Any
 from autotrack._guard import guarded
 from autotrack.integrations.base import Options
 from autotrack.integrations.sklearn import fitted_estimators, fitting, metrics, saving
-from autotrack.integrations.sklearn.callers import calling_frame, is_scikit_learn
+from autotrack.integrations.sklearn.callers import calling_frame, is_library
 from autotrack.integrations.sklearn.facts import Arguments
 from autotrack.recording import collector as collector_module
 from autotrack.recording.collector import collector, recording_allowed
@@ -130,7 +130,7 @@ class PartialFits:
     def on_call(self, wrapped: Any, estimator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Call | None:
         """Observe the start of a `partial_fit` call; begins a loop for a new estimator."""
         self._end_gone()
-        if self._is_inside_fit() or is_scikit_learn(calling_frame()) or not recording_allowed():
+        if self._is_inside_fit() or is_library(calling_frame()) or not recording_allowed():
             return None
         if fitting.is_preprocessing(estimator):
             return None

@@ -165,6 +165,14 @@ def test_mlflows_own_autologging_is_not_recorded_twice(run: Callable[[str], Any]
     assert "training_accuracy_score" not in record.metrics
 
 
+def test_what_mlflows_autologging_computes_is_no_evaluation(run: Callable[[str], Any]) -> None:
+    """It scores the training data inside `fit`; only the program's two calls are evaluations."""
+    metrics = run("auto").metrics
+    assert metrics["eval/accuracy"].count == 2
+    assert {name for name in metrics if name.startswith("eval/")} == {"eval/accuracy"}
+    assert metrics["predict/latency_ms"].count == 1
+
+
 def test_what_follows_the_switching_off_is_not_heard(run: Callable[[str], Any]) -> None:
     """After `autolog(disable=True)` nothing of ours is in the way."""
     assert "unheard" not in {record.name for record in autotrack.runs(all=True)}
