@@ -182,7 +182,8 @@ class _Metric:
         prefix = first.prefix
         if not prefix:
             compared = None if fitted_estimators.output_of(data) is not None else data
-            prefix = one.role(compared, *(output.data for output in known)) or "eval"
+            seen = all(output.seen for output in known)
+            prefix = one.role(compared, *(output.data for output in known), seen=seen) or "eval"
         elif first.made_by:
             self._name = f"{first.made_by}.{self._name}"
         self._record_in(one.training, prefix, result, variable, one)

@@ -6,24 +6,28 @@ import functools
 import threading
 import weakref
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autotrack.integrations.sklearn.roles import Mark, role_of
 from autotrack.recording.collector import Collector, collector
 from autotrack.recording.lifecycle.trainings import Training
+from autotrack.recording.same_data import Trace
 
 MOST_OUTPUTS = 256
 MOST_COLUMNS = 50
 
+Traces = tuple[Trace, Trace]  # of inputs and target
+
 
 @dataclass(eq=False)
 class FittedEstimator:
-    """The training of a fitted estimator, with marks of the data it was trained on."""
+    """The training of a fitted estimator, with marks of the data it was trained on, and traces if there are any."""
 
     training: Training
     inputs: Mark
     target: Mark
+    traces: Traces | None = None
     calls: dict[str, Latency] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
 
@@ -32,14 +36,25 @@ class FittedEstimator:
         """Whether the collector that recorded the training is still the current one."""
         return self.training.collector is collector()
 
-    def role(self, *data: Any) -> str:
-        """`train`, `val` or `test` if all of the data with a known role share it; else empty."""
+    def role(self, target: Any, *inputs: Any, seen: bool = False) -> str:
+        """`train`, `val` or `test` if all of the data with a known role share it; else empty.
+
+        Where no role is known, equal copies of what was fitted are `train`; `seen` if the inputs are known to be such.
+        """
         found = set()
-        for one in data:
+        for one in (target, *inputs):
             if one is not None:
                 found.add(role_of(one, self.target) or role_of(one, self.inputs))
         found.discard("")
-        return found.pop() if len(found) == 1 else ""
+        if found:
+            return found.pop() if len(found) == 1 else ""
+        if self.traces is None or not (seen or (len(inputs) == 1 and self.has_seen(*inputs))):
+            return ""
+        return "train" if target is None or self.traces[1].is_of(target) else ""
+
+    def has_seen(self, inputs: Any) -> bool:
+        """Whether `inputs` are equal to those that were fitted."""
+        return inputs is not None and self.traces is not None and self.traces[0].is_of(inputs)
 
 
 @dataclass
@@ -60,6 +75,7 @@ class Prediction:
     inputs: Any
     made_by: str
     prefix: str = ""
+    seen: bool = False  # the inputs are those that were fitted, or equal to them
 
     @property
     def data(self) -> Any:
@@ -72,14 +88,16 @@ _outputs: OrderedDict[int, Prediction] = OrderedDict()
 _runs_of_threads: weakref.WeakKeyDictionary[Collector, dict[int, list[str]]] = weakref.WeakKeyDictionary()
 
 
-def tie(estimator: Any, training: Training, inputs: Any, target: Any) -> FittedEstimator | None:
+def tie(
+    estimator: Any, training: Training, inputs: Any, target: Any, traces: Traces | None = None
+) -> FittedEstimator | None:
     """Remember that this `estimator` object, not its copies or pickles, was fitted in `training`."""
     key = id(estimator)
     try:
         reference = weakref.ref(estimator, functools.partial(_forget, key))
     except TypeError:
         return None
-    made = FittedEstimator(training, Mark(inputs), Mark(target))
+    made = FittedEstimator(training, Mark(inputs), Mark(target), traces)
     _estimators[key] = (reference, made)
     runs = _runs_of_threads.setdefault(training.collector, {}).setdefault(threading.get_ident(), [])
     if len(runs) < 2 and training.id not in runs:
@@ -113,16 +131,21 @@ def note_output(made: Any, tied: FittedEstimator, inputs: Any, made_by: str, pre
 
     `prefix` is the key prefix (`train`, …) of metrics computed from `made`; empty if not known yet.
     """
+    seen = not prefix and not role_of(inputs, tied.inputs) and tied.has_seen(inputs)
+    _note(made, tied, inputs, made_by, prefix, seen)
+
+
+def _note(made: Any, tied: FittedEstimator, inputs: Any, made_by: str, prefix: str, seen: bool) -> None:
     if type(made) in (list, tuple):
         for part in made[:MOST_COLUMNS]:
             if hasattr(part, "dtype"):
-                note_output(part, tied, inputs, made_by, prefix)
+                _note(part, tied, inputs, made_by, prefix, seen)
         return
-    source = _weak(inputs)
-    _keep(made, tied, source, made_by, prefix)
+    output = Prediction(tied, _weak(made), _weak(inputs), made_by, prefix, seen)
+    _keep(made, output)
     owner = getattr(made, "base", None)
     if type(owner).__module__ == "numpy" and owner is not inputs and owner is not getattr(inputs, "base", None):
-        _keep(owner, tied, source, made_by, prefix)
+        _keep(owner, replace(output, reference=_weak(owner)))
 
 
 def note_labels(estimator: Any, result: Any) -> None:
@@ -144,11 +167,10 @@ def output_of(data: Any) -> Prediction | None:
     return None
 
 
-def _keep(made: Any, tied: FittedEstimator, source: Any, made_by: str, prefix: str) -> None:
-    reference = _weak(made)
-    if reference is not None:
+def _keep(made: Any, output: Prediction) -> None:
+    if output.reference is not None:
         _outputs.pop(id(made), None)
-        _outputs[id(made)] = Prediction(tied, reference, source, made_by, prefix)
+        _outputs[id(made)] = output
         if len(_outputs) > MOST_OUTPUTS:
             _outputs.popitem(last=False)
 

@@ -14,8 +14,10 @@ from autotrack.integrations.base import Options
 from autotrack.integrations.sklearn import fitted_estimators
 from autotrack.integrations.sklearn.facts import Arguments, arguments_of, dataset, params_of
 from autotrack.recording.failures import describe_failure, how_it_ended
+from autotrack.recording.fingerprint import SHAPE_ONLY
 from autotrack.recording.lifecycle.trainings import Training, begin_training
 from autotrack.recording.run import Run, active_run
+from autotrack.recording.same_data import Trace
 from autotrack.values import plain
 
 DETAILED_TRAININGS = 100
@@ -40,6 +42,7 @@ class Fit:
         self._arguments = Arguments()
         self._first_rows: Any = None
         self._outputs: Any = None
+        self._traces: fitted_estimators.Traces | None = None
         self._begun = time.perf_counter()
 
     def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -110,10 +113,11 @@ class Fit:
     def _look_at_data(self, training: Training) -> None:
         given = self._arguments
         if self._options.log_datasets:
-            _log_dataset(training, given.inputs, given.inputs_name, "train")
+            inputs, target = _log_dataset(training, given.inputs, given.inputs_name, "train"), ""
             if given.target is not None:
                 labels = bool(sys.modules["sklearn.base"].is_classifier(self._estimator))
-                _log_dataset(training, given.target, given.target_name, "train", labels=labels)
+                target = _log_dataset(training, given.target, given.target_name, "train", labels=labels)
+            self._traces = Trace(given.inputs, inputs), Trace(given.target, target)
         if self._options.log_models:
             from autotrack.models.signature import ROWS, rows_of, schema_of
 
@@ -144,7 +148,7 @@ class Fit:
                 in_full = iterations.log_iterations(training, self._estimator, self._arguments)
         found = {f"train/{name}": value for name, value in values.items()}
         training.log({key: value for key, value in found.items() if key not in in_full})
-        fitted_estimators.tie(self._estimator, training, self._arguments.inputs, self._arguments.target)
+        fitted_estimators.tie(self._estimator, training, self._arguments.inputs, self._arguments.target, self._traces)
 
     def _training_metrics(self, training: Training) -> dict[str, float]:
         from autotrack.integrations.sklearn import metrics
@@ -225,9 +229,10 @@ def is_preprocessing(estimator: Any) -> bool:
     return transforms and not hasattr(estimator, "predict") and not hasattr(estimator, "fit_predict")
 
 
-def _log_dataset(training: Training, data: Any, name: str, role: Role, *, labels: bool = False) -> None:
+def _log_dataset(training: Training, data: Any, name: str, role: Role, *, labels: bool = False) -> str:
+    """Record a data set; returns its fingerprint, empty if that does not tell whether other data is the same."""
     if data is None:
-        return
+        return ""
     digest, meta = dataset(data, labels=labels)
     training.emit(
         Dataset(
@@ -235,3 +240,4 @@ def _log_dataset(training: Training, data: Any, name: str, role: Role, *, labels
             meta=plain(meta),
         )
     )  # fmt: skip
+    return "" if meta.get("digest_of") == SHAPE_ONLY else digest

@@ -33,7 +33,7 @@ from sklearn.metrics import (
     roc_curve,
     silhouette_score,
 )
-from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, train_test_split
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
@@ -251,6 +251,24 @@ def test_training_data_is_known_by_its_memory(autolog, only, cancer):
     assert only().metrics["train/accuracy"] == accuracy_score(y[:400:3], model.predict(X[:400:3]))
     model.score(X[400:], y[400:])
     assert only().metrics["eval/accuracy"] == model.score(X[400:], y[400:])
+
+
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame])
+def test_equal_copies_of_the_training_data_are_the_training_data(autolog, seen, cancer, kind):
+    """What holds the rows and values that were fitted is `train`, whichever copy; all else is `eval`."""
+    X, y = kind(cancer[0])[:400], cancer[1][:400]
+    rows = getattr(X, "iloc", X)
+    expected = []
+    for fitted, held_out in KFold(2).split(X):
+        model = GaussianNB().fit(rows[fitted], y[fitted])
+        expected.append((model.score(rows[held_out], y[held_out]), model.score(rows[fitted], y[fitted])))
+        f1_score(y[held_out], model.predict(rows[held_out]))
+        f1_score(y[fitted], model.predict(rows[fitted]))
+        accuracy_score(1 - y[fitted], model.predict(rows[fitted]))  # other values on the same rows
+    for run, (held_out, fitted) in zip(seen(), expected, strict=True):
+        assert [value for _, value in run.history["eval/accuracy"]] == [held_out, pytest.approx(1 - fitted)]
+        assert len(run.history["eval/f1"]) == 1
+        assert run.metrics["train/accuracy"] == fitted
 
 
 def test_a_validation_set_is_told_from_a_test_set(autolog, only, cancer):
