@@ -12,7 +12,7 @@ from typing import Any
 from autotrack._guard import guarded
 from autotrack.instrument.patching import Observer, Watch
 from autotrack.integrations.base import Options
-from autotrack.integrations.sklearn.callers import calling_frame, is_scikit_learn
+from autotrack.integrations.sklearn.callers import calling_frame, is_library
 from autotrack.integrations.sklearn.evaluating import Evaluations
 from autotrack.integrations.sklearn.facts import is_estimator
 from autotrack.integrations.sklearn.fitted_estimators import note_labels
@@ -83,7 +83,7 @@ class Hooks:
         if self._is_worker_of_fit(level):
             return None
         kind = _kind_of(estimator)
-        if kind is Preprocessing and is_scikit_learn(calling_frame()):
+        if kind is Preprocessing and is_library(calling_frame()):
             return None  # on the way inside a metric or another function of scikit-learn: nobody's preprocessing
         self._partial_fits.end_of(estimator)
         watch = _Outermost(self, kind(self.options, estimator, wrapped, level), around)
