@@ -19,6 +19,7 @@ from autotrack.recording.run import Run
 
 MOST_CANDIDATES = 10_000
 SCORE = "score"
+SPLIT = ".split"  # after the name of a metric: its values by split
 
 
 @dataclass
@@ -174,17 +175,21 @@ class Candidates:
             candidate.missing.discard(split)
             if moment is not None:  # journals of workers are read one after another: a later end may be heard earlier
                 moment = candidate.ended = max(moment, candidate.ended or moment)
-            candidate.scores.append({name: value for name, value in values.items() if name.startswith("val/")})
+            candidate.scores.append(
+                {name.removesuffix(SPLIT): value for name, value in values.items() if name.endswith(SPLIT)}
+            )
             if candidate.missing:
                 return
             self._open.pop(row, None)
-        failure = candidate.failure
-        candidate.run.finish("finished" if failure is None else "failed", failure=failure, time=moment)
         import numpy
 
         names = candidate.scores[0]
         means = {name: float(numpy.mean([one.get(name, math.nan) for one in candidate.scores])) for name in names}
-        self._training.log(means, step=row, time=moment)
+        candidate.run.log(means, step=0, time=moment)
+        failure = candidate.failure
+        candidate.run.finish("finished" if failure is None else "failed", failure=failure, time=moment)
+        held_out = {name: value for name, value in means.items() if name.startswith("val/")}
+        self._training.log(held_out, step=row, time=moment)
 
 
 def candidate_id(search: Training, row: int) -> str:
@@ -193,8 +198,12 @@ def candidate_id(search: Training, row: int) -> str:
 
 
 def split_values(result: Mapping[str, Any], metric: str) -> dict[str, float]:
-    """The metrics of one split, from what scikit-learn's `_fit_and_score` returns."""
-    values = named("val/", result.get("test_scores"), metric) | named("train/", result.get("train_scores"), metric)
+    """The metrics of one split, from what scikit-learn's `_fit_and_score` returns.
+
+    Scores are named `val/score.split`: the metric `val/score` of a candidate is their mean, by which it is judged.
+    """
+    scores = named("val/", result.get("test_scores"), metric) | named("train/", result.get("train_scores"), metric)
+    values = {f"{name}{SPLIT}": score for name, score in scores.items()}
     return values | {name: result[name] for name in ("fit_time", "score_time") if name in result}
 
 

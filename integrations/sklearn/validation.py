@@ -11,7 +11,7 @@ from typing import Any
 from autotrack._guard import guarded
 from autotrack.integrations.base import Options
 from autotrack.integrations.sklearn import fitted_estimators
-from autotrack.integrations.sklearn.candidates import SCORE, metric_name
+from autotrack.integrations.sklearn.candidates import SCORE, SPLIT, metric_name
 from autotrack.integrations.sklearn.facts import arguments_of, outlined, params_of
 from autotrack.integrations.sklearn.fitting import Fit
 from autotrack.integrations.sklearn.roles import Mark
@@ -86,11 +86,15 @@ class Validation(Fit):
             self._training.finish("killed" if status == "finished" else status, failure=describe_failure(error))
 
     def splits(self, training: Training) -> None:
-        """Record `cross_validate` and `cross_val_score`: scores with the split as step, mean and standard deviation."""
+        """Record `cross_validate` and `cross_val_score`: scores by split, mean and standard deviation.
+
+        The metric of a score's own name is the mean: no run is judged by its luckiest split.
+        """
         scores = self._scores if self._scores is not None else self.result
         columns = _score_columns(scores if isinstance(scores, Mapping) else {"test_score": scores}, self._metric)
+        names = [f"{name}{SPLIT}" if name.startswith(("val/", "train/")) else name for name in columns]
         for step, row in enumerate(zip(*columns.values(), strict=True)):
-            training.log(dict(zip(columns, row, strict=True)), step)
+            training.log(dict(zip(names, row, strict=True)), step)
         training.log(_summary(columns))
         failed = sum(any(map(math.isnan, row)) for row in zip(*columns.values(), strict=True))
         if failed:
@@ -185,5 +189,6 @@ def _summary(columns: Mapping[str, list[float]]) -> dict[str, float]:
     for name, values in columns.items():
         summary[f"{name}.mean"] = float(numpy.mean(values))
         if name.startswith(("val/", "train/")):
+            summary[name] = summary[f"{name}.mean"]
             summary[f"{name}.std"] = float(numpy.std(values))
     return summary

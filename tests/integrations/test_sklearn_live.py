@@ -114,7 +114,7 @@ def test_candidates_in_worker_processes_have_their_real_times(autolog, seen, rec
     assert len(trials) == 4
     for row, trial in enumerate(trials):
         assert trial.status == "finished"
-        assert sorted(trial.history["val/score"]) == [
+        assert sorted(trial.history["val/score.split"]) == [
             (split, search.cv_results_[f"split{split}_test_score"][row]) for split in range(3)
         ]
         assert trial.run in rows
@@ -158,7 +158,7 @@ class Journal:
 
 def _split(candidates, number, begun, ended):
     """What a worker writes of a split of the first candidate, at its beginning and at its end."""
-    run, frame = candidates.id(0), events.Frame(run=candidates.id(0), keys=("val/score",), types="d")
+    run, frame = candidates.id(0), events.Frame(run=candidates.id(0), keys=("val/score.split",), types="d")
     return (
         events.Params(run=run, time=begun, values={"depth": "1"}),
         events.MetricRows(frame, np.array([number]), np.array([ended]), (np.array([0.5]),)),
@@ -194,7 +194,7 @@ def test_rounds_of_a_halving_search_in_workers_are_told_apart(autolog, seen):
     table = search.cv_results_
     assert [trial.params["max_depth"] for trial in trials] == [params["max_depth"] for params in table["params"]]
     for row, trial in enumerate(trials):
-        assert sorted(trial.history["val/score"]) == [(k, table[f"split{k}_test_score"][row]) for k in range(2)]
+        assert sorted(trial.history["val/score.split"]) == [(k, table[f"split{k}_test_score"][row]) for k in range(2)]
 
 
 def test_a_failure_in_a_worker_is_the_candidates(autolog, seen):

@@ -27,6 +27,7 @@ from sklearn.model_selection import (
     HalvingRandomSearchCV,
     ParameterGrid,
     RandomizedSearchCV,
+    ShuffleSplit,
 )
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.naive_bayes import GaussianNB
@@ -85,8 +86,9 @@ def _check_against(table, trials, metric, splits):
     for row, trial in enumerate(trials):
         assert trial.params == dict(table["params"][row])
         scores = [(split, table[f"split{split}_test_score"][row]) for split in range(splits)]
-        assert sorted(trial.history[f"val/{metric}"]) == scores
+        assert sorted(trial.history[f"val/{metric}.split"]) == scores
         assert trial.metrics[f"val/{metric}.mean"] == table["mean_test_score"][row]
+        assert trial.history[f"val/{metric}"] == [(0, pytest.approx(table["mean_test_score"][row]))]
         assert trial.metrics[f"val/{metric}.std"] == table["std_test_score"][row]
         assert trial.metrics[f"val/{metric}.rank"] == table["rank_test_score"][row]
         assert trial.metrics["fit_time.mean"] == table["mean_fit_time"][row]
@@ -211,6 +213,27 @@ def test_a_third_partys_search_is_recorded_with_no_extra_work(autolog, searched,
     _check_against(search.cv_results_, trials, "score", 2)
 
 
+def test_the_best_candidate_is_the_one_of_the_best_mean(autolog):
+    """No question about runs is answered by a candidate's luckiest split: best, orders, filters and fronts agree."""
+    grid = {"max_depth": [1, 2, 3, 6], "min_samples_leaf": [1, 20]}
+    search = GridSearchCV(DecisionTreeClassifier(random_state=0), grid, cv=ShuffleSplit(8, test_size=0.1, random_state=0),
+                          scoring="roc_auc").fit(X, y)  # fmt: skip
+    table = search.cv_results_
+    mean = table["mean_test_score"]
+    assert max(table[f"split{k}_test_score"].max() for k in range(8)) > mean.max()
+    trials = autotrack.runs("run.kind = 'trial'")
+    for found in (
+        autotrack.best("val/roc_auc", filter="run.kind = 'trial'"),
+        autotrack.best("val_roc_auc", filter="run.kind = 'trial'"),
+        autotrack.runs("run.kind = 'trial'", order_by="-metrics.val/roc_auc.max")[0],
+        trials.pareto({"metrics.val/roc_auc": "max"})[0],
+    ):
+        assert found.metrics["val/roc_auc"].max == pytest.approx(mean.max())
+        assert found.metrics["val/roc_auc.rank"].last == 1
+    bar = sorted(mean)[-2] - 1e-9
+    assert len(autotrack.runs(f"run.kind = 'trial' and metrics.val/roc_auc > {bar}")) == (mean > bar).sum()
+
+
 def test_several_metrics_are_recorded_by_their_names(autolog, searched):
     """Scores of validation and training splits of each metric, and the metric that decides."""
     search = GridSearchCV(
@@ -221,8 +244,12 @@ def test_several_metrics_are_recorded_by_their_names(autolog, searched):
     table = search.cv_results_
     for metric in ("accuracy", "f1"):
         for row, trial in enumerate(trials):
-            assert trial.history[f"val/{metric}"] == [(k, table[f"split{k}_test_{metric}"][row]) for k in range(2)]
-            assert trial.history[f"train/{metric}"] == [(k, table[f"split{k}_train_{metric}"][row]) for k in range(2)]
+            assert trial.history[f"val/{metric}.split"] == [
+                (k, table[f"split{k}_test_{metric}"][row]) for k in range(2)
+            ]
+            assert trial.history[f"train/{metric}.split"] == [
+                (k, table[f"split{k}_train_{metric}"][row]) for k in range(2)
+            ]
             assert trial.metrics[f"val/{metric}.rank"] == table[f"rank_test_{metric}"][row]
             assert trial.metrics[f"train/{metric}.mean"] == table[f"mean_train_{metric}"][row]
     assert run.defaults["scorers"] == ["accuracy", "f1"]
@@ -271,7 +298,7 @@ def test_a_candidate_that_cannot_be_fitted_is_a_failed_run(autolog, searched, jo
     assert (bad.failure.type, bad.failure.message) == ("ValueError", "no such luck")
     assert "in fit" in bad.failure.traceback
     assert not any(path in bad.failure.traceback for path in OURS)
-    assert sorted(bad.history["val/score"]) == [(0, -1.0), (1, -1.0)]
+    assert sorted(bad.history["val/score.split"]) == [(0, -1.0), (1, -1.0)]
 
 
 def test_an_exception_that_ends_the_search_is_the_candidates_and_the_searchs(autolog, searched):
@@ -282,7 +309,7 @@ def test_an_exception_that_ends_the_search_is_the_candidates_and_the_searchs(aut
     run, (good, bad) = searched()
     assert (run.status, good.status, bad.status) == ("failed", "finished", "failed")
     assert run.failure.message == bad.failure.message == "no such luck"
-    assert len(good.history["val/score"]) == 2
+    assert len(good.history["val/score.split"]) == 2
 
 
 def test_an_interrupted_search_is_killed_and_so_is_the_candidate_under_way(autolog, searched):
@@ -330,7 +357,7 @@ def test_searches_in_threads_keep_their_candidates_apart(autolog, seen):
     for run, depths in searches.items():
         mine = [one for one in seen() if one.parent == run]
         assert sorted(one.params["max_depth"] for one in mine) == depths
-        assert all(len(one.history["val/score"]) == 3 for one in mine)
+        assert all(len(one.history["val/score.split"]) == 3 for one in mine)
 
 
 def test_a_search_inside_a_search_is_one_record(autolog, searched):
@@ -339,7 +366,7 @@ def test_a_search_inside_a_search_is_one_record(autolog, searched):
     GridSearchCV(inner, {"estimator__criterion": ["gini", "entropy"]}, cv=2).fit(X, y)
     _, trials = searched()
     assert [trial.params["estimator__criterion"] for trial in trials] == ["gini", "entropy"]
-    assert all(len(trial.history["val/score"]) == 2 for trial in trials)
+    assert all(len(trial.history["val/score.split"]) == 2 for trial in trials)
 
 
 def test_a_search_while_paused_or_switched_off_records_nothing(autolog, seen, monkeypatch):

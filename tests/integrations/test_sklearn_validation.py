@@ -64,10 +64,11 @@ def test_the_scores_of_all_splits_are_recorded(autolog, only, jobs, backend):
     assert run.defaults["validation.scoring"] is None
     assert run.datasets["X"].meta["shape"] == [190, 6]
     assert run.datasets["y"].meta["classes"] == {"0": 76, "1": 114}
-    assert run.history["val/score"] == _steps(scores["test_score"])
-    assert run.history["train/score"] == _steps(scores["train_score"])
+    assert run.history["val/score.split"] == _steps(scores["test_score"])
+    assert run.history["train/score.split"] == _steps(scores["train_score"])
     assert run.history["fit_time"] == _steps(scores["fit_time"])
     assert run.metrics["val/score.mean"] == pytest.approx(scores["test_score"].mean())
+    assert run.history["val/score"] == [(0, pytest.approx(scores["test_score"].mean()))]
     assert run.metrics["val/score.std"] == pytest.approx(scores["test_score"].std())
     assert run.models == {}
 
@@ -77,7 +78,7 @@ def test_cross_val_score_has_times_as_well(autolog, only):
     scores = cross_val_score(GaussianNB(), X, y, cv=StratifiedKFold(4), scoring="f1")
     run = only()
     assert run.name == "cross_val_score-1"
-    assert run.history["val/f1"] == _steps(scores)
+    assert run.history["val/f1.split"] == _steps(scores)
     assert len(run.history["fit_time"]) == len(run.history["score_time"]) == 4
     assert "StratifiedKFold(n_splits=4" in run.params["validation.cv"]
 
@@ -102,8 +103,8 @@ def test_several_metrics_are_recorded_by_their_names(autolog, only):
     """A list of scorers gives a metric each."""
     scores = cross_validate(GaussianNB(), X, y, cv=2, scoring=["accuracy", "roc_auc"], return_estimator=True)
     run = only()
-    assert run.history["val/accuracy"] == _steps(scores["test_accuracy"])
-    assert run.history["val/roc_auc"] == _steps(scores["test_roc_auc"])
+    assert run.history["val/accuracy.split"] == _steps(scores["test_accuracy"])
+    assert run.history["val/roc_auc.split"] == _steps(scores["test_roc_auc"])
 
 
 def test_everything_given_by_name_is_recorded(autolog, only):
@@ -112,7 +113,7 @@ def test_everything_given_by_name_is_recorded(autolog, only):
     run = only()
     assert run.params["model.class"] == "Pipeline"
     assert run.datasets["X"].meta["shape"] == [190, 6]
-    assert len(run.history["val/score"]) == 2
+    assert len(run.history["val/score.split"]) == 2
 
 
 def test_arguments_of_the_function_are_not_mixed_up_with_those_of_the_estimator(autolog, only):
@@ -186,8 +187,8 @@ def test_in_an_open_run_each_call_is_a_training(autolog, seen):
         second = cross_val_score(DecisionTreeClassifier(max_depth=1), X, y, cv=2)
     run, one, two = seen()
     assert (run.kind, one.number, two.number) == ("run", 1, 2)
-    assert one.history["val/score"] == _steps(first)
-    assert two.history["val/score"] == _steps(second)
+    assert one.history["val/score.split"] == _steps(first)
+    assert two.history["val/score.split"] == _steps(second)
 
 
 def test_nested_cross_validation_is_one_record_that_says_so(autolog, only):
@@ -213,7 +214,7 @@ def test_a_split_that_failed_is_named(autolog, only):
         warnings.simplefilter("ignore")
         scores = cross_val_score(Sometimes(), X, y, cv=3)
     run = only()
-    np.testing.assert_array_equal([value for _, value in run.history["val/score"]], scores)
+    np.testing.assert_array_equal([value for _, value in run.history["val/score.split"]], scores)
     failed = int(np.isnan(scores).sum())
     assert 0 < failed < 3
     assert [report.count for report in run.reports if report.what == "splits"] == [failed]
