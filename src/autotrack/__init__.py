@@ -12,7 +12,7 @@ Names are imported when they are first used: importing autotrack costs milliseco
 
 from __future__ import annotations
 
-from autotrack import _wiring
+from autotrack import _process, _wiring  # noqa: F401 - where the program began
 from autotrack.instrument import names as _names
 
 TYPE_CHECKING = False  # type checkers take it as True; importing `typing` would cost more than the rest of this module

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from autotrack._process import on_reset
+from autotrack._process import on_reset, started_in
 from autotrack.exceptions import ConfigurationError
 from autotrack.place import Place
 
@@ -64,7 +64,8 @@ def load(changes: Mapping[str, Any] | None = None, start: Path | None = None) ->
 
     `AUTOTRACK=0` overrides everything; otherwise code overrides the environment, which overrides pyproject.
     """
-    settings = Settings().with_changes(_from_pyproject(start or Path.cwd()))
+    start = start or working_folder()
+    settings = Settings().with_changes(_from_pyproject(start) if start is not None else {})
     settings = settings.with_changes(_from_environment())
     settings = settings.with_changes({**_in_code, **(changes or {})})
     return replace(settings, enabled=False) if switched_off() else settings
@@ -89,9 +90,14 @@ def find_place(settings: Settings, start: Path | None = None) -> Place:
     `dir` if it is set; else the nearest `.autotrack` upwards, else `.autotrack` in the root of the git checkout, else
     in the working directory. The home folder's own `.autotrack` counts only if the program runs in the home folder.
     """
+    start = start or working_folder()
     if settings.dir:
-        return Place(Path(settings.dir).expanduser().absolute(), "chosen by AUTOTRACK_DIR or configure(dir=…)")
-    start = (start or Path.cwd()).absolute()
+        folder = Path(os.path.expanduser(settings.dir))
+        if not folder.is_absolute():
+            folder = (start or Path(os.sep)) / folder
+        return Place(folder, "chosen by AUTOTRACK_DIR or configure(dir=…)")
+    if start is None:
+        return replace(fallback_place(), reason="the current folder does not exist any more")
     home = _home()
     for folder in (start, *start.parents):
         if folder == home and start != home:
@@ -107,14 +113,22 @@ def find_place(settings: Settings, start: Path | None = None) -> Place:
 
 
 def fallback_place() -> Place:
-    """The folder for the data if that of `find_place` cannot be written: the user's data folder."""
+    """The folder for the data if that of `find_place` cannot be written: the user's data folder.
+
+    A user without a home folder, as in some containers, has one in the folder for temporary files.
+    """
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local"))
+        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
     elif sys.platform == "darwin":
-        base = Path("~/Library/Application Support")
+        base = "~/Library/Application Support"
     else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share")
-    return Place(base.expanduser() / "autotrack", "the proper place cannot be written")
+        base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    folder = Path(os.path.expanduser(base), "autotrack")
+    if not folder.is_absolute():
+        import tempfile
+
+        folder = Path(tempfile.gettempdir(), f"autotrack-{getattr(os, 'getuid', lambda: 'data')()}")
+    return Place(folder, "the proper place cannot be written")
 
 
 def _home() -> Path | None:
@@ -124,12 +138,22 @@ def _home() -> Path | None:
         return None
 
 
+def working_folder() -> Path | None:
+    """The current folder; None if it was deleted."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
 def _from_environment() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for setting in fields(Settings):
         text = os.environ.get(f"AUTOTRACK_{setting.name.upper()}")
         if text is not None and setting.name != "enabled":
             found[setting.name] = text
+    if found.get("dir"):  # a path relative to where the program began, whatever folder it has changed to
+        found["dir"] = os.path.join(started_in or os.sep, os.path.expanduser(found["dir"]))
     return found
 
 

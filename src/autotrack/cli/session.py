@@ -115,5 +115,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def shown_path(path: os.PathLike[str] | str) -> str:
     """A path as a person writes it: relative to the current folder where it is inside, else absolute."""
-    absolute, here = os.path.abspath(path), os.getcwd()
+    try:
+        absolute, here = os.path.abspath(path), os.getcwd()
+    except OSError:  # the current folder was deleted
+        return os.fspath(path)
     return os.path.relpath(absolute) if absolute.startswith(here + os.sep) else absolute

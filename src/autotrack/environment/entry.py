@@ -12,15 +12,24 @@ def entry_script() -> Path | None:
     path = getattr(sys.modules.get("__main__"), "__file__", None)
     if not isinstance(path, str):
         return None
-    script = Path(os.path.abspath(path))
+    try:
+        script = Path(os.path.abspath(path))
+    except OSError:  # a relative path, and the current folder was deleted
+        return None
     return script if script.is_file() else None
 
 
 def code_folder(script: Path | None) -> Path:
-    """The folder of the user's code: the script's, or the current one if the script is a tool that was installed."""
-    if script is None or _is_installed(script):
+    """The folder of the user's code: the script's, or the current one if the script is a tool that was installed.
+
+    The root of the file system if the current folder was deleted.
+    """
+    if script is not None and not _is_installed(script):
+        return script.resolve().parent
+    try:
         return Path.cwd()
-    return script.resolve().parent
+    except OSError:
+        return Path(os.sep)
 
 
 def _is_installed(script: Path) -> bool:

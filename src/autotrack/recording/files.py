@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autotrack.environment.redaction import has_secret, redact_mapping
 from autotrack.events import Artifact, FileKind, Media
 from autotrack.exceptions import InvalidValueError
 from autotrack.journal import blobs
@@ -19,6 +20,8 @@ from autotrack.values import checked_key, plain
 if TYPE_CHECKING:
     from autotrack.recording.media import AsMedia
 
+MOST_SEARCHED = 20_000  # characters of a text that are searched for secrets
+MOST_NAMED = 10  # files in one line of the capture report
 _now = time.time
 
 
@@ -37,12 +40,14 @@ class FileRecorder(BaseRecorder):
         """Keep a copy of a file, or of all files in a folder, as they are now.
 
         `name` is the slash-separated name within the run, by default the file's own. `FileNotFoundError` if there
-        is no such file.
+        is no such file, `InvalidValueError` for what is neither file nor folder, such as a pipe, a socket or a device.
         """
         source = Path(path)
         if source.is_dir():
             self.log_artifacts(source, name if name is not None else source.name, kind=kind, step=step, meta=meta)
             return
+        if source.exists() and not source.is_file():
+            raise InvalidValueError(f"{source} is neither a file nor a folder: reading it might never end")
         artifact = artifact_name(name or source.name)
         digest, size = blobs.put_file(self._blob_folder(), source)
         self._record_artifact(artifact, digest, size, kind=kind, step=step, source=str(source.absolute()), meta=meta)
@@ -56,11 +61,17 @@ class FileRecorder(BaseRecorder):
         step: int | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> None:
-        """Keep a copy of every file in `folder` and below, under `prefix`; of none if one has an invalid name."""
+        """Keep a copy of every file in `folder` and below, under `prefix`; of none if one has an invalid name.
+
+        Links that lead nowhere, pipes, sockets and devices are named in the capture report, and so is the folder of the
+        recordings, if it lies inside.
+        """
         root = Path(folder)
         if not root.is_dir():
             raise NotADirectoryError(20, "there is no such folder", str(root))
-        files = [path for path in sorted(root.rglob("*")) if path.is_file()]
+        files, left_out = _files_below(root, self.collector.place.path)
+        if left_out:
+            self.report("artifact", f"left out of {root}: {_named(left_out)}", count=len(left_out))
         names = [path.relative_to(root).as_posix() for path in files]
         named = [artifact_name(f"{prefix}/{name}" if prefix else name) for name in names]
         for path, artifact in zip(files, named, strict=True):
@@ -83,13 +94,19 @@ class FileRecorder(BaseRecorder):
         return digest
 
     def log_text(self, text: str, name: str) -> None:
-        """Keep a text as the artifact `name`, in UTF-8."""
+        """Keep a text as the artifact `name`, in UTF-8; the capture report says if it seems to hold a secret."""
         self.log_bytes(text.encode(errors="surrogatepass"), name, media_type="text/plain")
+        if has_secret(text[:MOST_SEARCHED]):
+            self.report("artifact", f"{name} seems to hold a secret; it is kept as it is", level="info")
 
     def log_dict(self, data: Any, name: str) -> None:
-        """Keep nested plain data as the JSON artifact `name`."""
-        text = json.dumps(plain(data), ensure_ascii=False, indent=1)
+        """Keep nested plain data as the JSON artifact `name`. Values that look like secrets are masked."""
+        kept, masked = redact_mapping({"": plain(data)})
+        text = json.dumps(kept[""], ensure_ascii=False, indent=1)
         self.log_bytes(text.encode(), name, media_type="application/json")
+        if masked:
+            paths = ", ".join(path.removeprefix(".") for path in masked)
+            self.report("artifact", f"masked in {name}, because they look like secrets: {paths}", level="info")
 
     def log_table(self, name: str, data: Any, step: int | None = None) -> None:
         """Record a table (DataFrame, Arrow table, mapping of columns, list of rows) as media under the key `name`."""
@@ -133,6 +150,27 @@ class FileRecorder(BaseRecorder):
                 size=len(media.data), step=step, media_type=media.media_type,
             )
         )  # fmt: skip
+
+
+def _files_below(root: Path, recordings: Path) -> tuple[list[Path], list[str]]:
+    """The files below a folder, sorted, and what is left out of it, with the reason in brackets."""
+    files, left_out = [], []
+    for path in sorted(root.rglob("*")):
+        if recordings in path.absolute().parents:
+            continue
+        name = path.relative_to(root).as_posix()
+        if path.absolute() == recordings:
+            left_out.append(f"{name} (the recordings themselves)")
+        elif path.is_file():
+            files.append(path)
+        elif not path.is_dir():
+            left_out.append(f"{name} ({'a link that leads nowhere' if path.is_symlink() else 'no file'})")
+    return files, left_out
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def artifact_name(name: str) -> str:

@@ -71,21 +71,29 @@ class Recorder(ModelRecorder):
         return json.dumps(text[:PREVIEW] + "…")
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
-        """Set tags, as text; a value of None removes the tag."""
+        """Set tags, as text; a value of None removes the tag. Values that look like secrets are masked."""
         values = {
             checked_key(key): None if value is None else value if isinstance(value, str) else str(plain(value))
             for key, value in tags.items()
         }
+        masked = [key for key, text in values.items() if text is not None and _is_secret(key, json.dumps(text))]
         if values:
+            values.update(dict.fromkeys(masked, json.loads(MASK)))
             self.emit(Tags(run=self.id, time=_now(), training=self.number, values=values))
+        if masked:
+            self.report("tags", "masked, because they look like secrets: " + ", ".join(masked), level="info")
 
     def set_tag(self, key: str, value: Any) -> None:
         """Set one tag."""
         self.set_tags({key: value})
 
     def note(self, text: str) -> None:
-        """Add a remark, in Markdown."""
-        self.emit(Note(run=self.id, time=_now(), training=self.number, text=str(text), user=user_name()))
+        """Add a remark, in Markdown. A remark in which something looks like a secret is withheld."""
+        remark = str(text)
+        if has_secret(remark):
+            remark = json.loads(MASK)
+            self.report("notes", "a remark was withheld, because something in it looks like a secret", level="info")
+        self.emit(Note(run=self.id, time=_now(), training=self.number, text=remark, user=user_name()))
 
     def log_section(
         self, name: str, data: Mapping[str, Any], *, masked: Iterable[str] = (), unavailable: str | None = None
