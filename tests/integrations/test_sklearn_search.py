@@ -216,8 +216,8 @@ def test_a_third_partys_search_is_recorded_with_no_extra_work(autolog, searched,
 def test_the_best_candidate_is_the_one_of_the_best_mean(autolog):
     """No question about runs is answered by a candidate's luckiest split: best, orders, filters and fronts agree."""
     grid = {"max_depth": [1, 2, 3, 6], "min_samples_leaf": [1, 20]}
-    search = GridSearchCV(DecisionTreeClassifier(random_state=0), grid, cv=ShuffleSplit(8, test_size=0.1, random_state=0),
-                          scoring="roc_auc").fit(X, y)  # fmt: skip
+    splits = ShuffleSplit(8, test_size=0.1, random_state=0)
+    search = GridSearchCV(DecisionTreeClassifier(random_state=0), grid, cv=splits, scoring="roc_auc").fit(X, y)
     table = search.cv_results_
     mean = table["mean_test_score"]
     assert max(table[f"split{k}_test_score"].max() for k in range(8)) > mean.max()
