@@ -126,13 +126,16 @@ class Fit:
             self._first_rows = head.copy() if hasattr(head, "copy") else head
 
     def _record_results(self, training: Training) -> None:
-        from autotrack.integrations.sklearn import iterations, metrics, saving
+        from autotrack.integrations.sklearn import findings, iterations, metrics, saving
 
         values: dict[str, float] = {"duration": self.duration}
         in_full: set[str] = set()
         if self._is_detailed:
             with guarded("what the estimator learned"):
                 values.update(metrics.learned(self._estimator))
+            if self.kind != "search":
+                with guarded("what the fit found"):
+                    findings.log_findings(training, self._estimator)
             if self._options.log_models and self._model is not None:
                 with guarded("saving the model"):
                     saving.keep_model(
