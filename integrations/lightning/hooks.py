@@ -73,9 +73,8 @@ def options_for(trainer: Any) -> Options | None:
     """The options for this trainer, from a callback or logger of ours, else from autolog; None without any."""
     for ours in (*trainer.callbacks, *trainer.loggers):
         options = getattr(ours, "autotrack_options", None)
-        if options is not None:
-            chosen: Options = options
-            return chosen
+        if isinstance(options, Options):  # the logger of `fast_dev_run` has a method of any name
+            return options
     return _autolog[0] if _autolog else None
 
 

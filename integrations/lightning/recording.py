@@ -54,6 +54,9 @@ class Recording:
         self._watcher: Watcher | None = None
         self._rates: dict[str, Any] = {}
         self._began_at = 0, 0
+        self._beside: dict[str, int] = {}  # the last step at which a value stood that is added to rows
+        self._brought: set[str] = set()  # the metrics in rows of this epoch
+        self._held: dict[str, Any] = {}  # what the trainer held for its loggers at the end of the epoch before
         self._seen: Counter[str] = Counter()
         self._charge: ownership.Charge | None = None
         self.adopt(trainer)
@@ -167,6 +170,7 @@ class Recording:
 
     def epoch_begins(self, trainer: Any) -> None:
         """Reset the step and batch counters at the start of an epoch."""
+        self.left_over(trainer)
         self._began_at = trainer.global_step, trainer.fit_loop.total_batch_idx
         self._pace.restart()
         self._pace.begin_epoch()
@@ -176,25 +180,50 @@ class Recording:
         steps, batches = self._began_at
         samples = (trainer.fit_loop.total_batch_idx - batches) * (facts.batch_size(trainer) or 0)
         self._pace.step(samples=samples * max(trainer.world_size, 1), steps=trainer.global_step - steps)
-        row = {"epoch": trainer.current_epoch, **self._pace.end_epoch(), **self._pace.rates()}
+        row = {**self._pace.end_epoch(), **self._pace.rates()}
+        self._add(row, {"epoch": trainer.current_epoch}, trainer.global_step)
         self.training.log(row, step=trainer.global_step)
         self._seen["epochs"] += 1
+
+    def left_over(self, trainer: Any) -> None:
+        """Record the metrics of the epoch before that are meant for loggers but were in no row, at its last step.
+
+        Lightning passes those of single batches only every `log_every_n_steps`, which an epoch may not have. Its own
+        record of them is read, since the property would have processes wait for one another.
+        """
+        held = dict(getattr(trainer._logger_connector, "_logged_metrics", None) or {})
+        left = {
+            key: value for key, value in held.items() if key not in self._brought and self._held.get(key) is not value
+        }
+        self._brought, self._held = set(), held
+        steps = trainer.fit_loop.epoch_loop._batches_that_stepped
+        if left and steps and trainer.is_global_zero:
+            self.training.log(left, step=steps - 1)
+            self._seen["metrics left over by loggers"] += 1
 
     def metrics(self, trainer: Any, metrics: Mapping[str, Any], step: int | None) -> None:
         """Record one row that Lightning passes to its loggers, at the same step."""
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
+        self._brought.update(metrics)
         row = dict(metrics)
         if step is None:
             given = row.pop("step", None)
             step = int(given) if given is not None else trainer.fit_loop.epoch_loop._batches_that_stepped
-            row.setdefault("epoch", trainer.current_epoch)
+            self._add(row, {"epoch": row.pop("epoch", trainer.current_epoch)}, step)
         if trainer.training:
             if self._is_left_out(trainer, step):
                 return
-            row.update(self._rates)
+            self._add(row, self._rates, step)
         self.training.log(row, step=step)
         self._seen["rows of metrics"] += 1
+
+    def _add(self, row: dict[str, Any], values: Mapping[str, Any], step: int) -> None:
+        """Add values to a row, unless they stand at this step, or a later one, already."""
+        for key, value in values.items():
+            if step > self._beside.get(key, -1):
+                self._beside[key] = step
+                row[key] = value
 
     def _is_left_out(self, trainer: Any, step: int) -> bool:
         """Whether `log_every` leaves the row of this step out; rows of epochs are always kept."""
@@ -220,6 +249,7 @@ class Recording:
         self.leave()
         with guarded("the end of a fit"):
             if self.fitting:
+                self.left_over(trainer)
                 facts.record_end(self.training, trainer)
             report_capture(self.training, "Lightning", hooks=HOOKS, stopwatch=self.stopwatch, seen=dict(self._seen))
             self._checkpoints.finish()

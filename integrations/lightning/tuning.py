@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from typing import Any
 
 from autotrack.instrument.patching import Watch
+
+_SKIPPED = slice(10, -1)  # of the losses, the ones that the finder looks at by default
 
 _found: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
 
@@ -28,9 +31,16 @@ class TunerWatch(Watch):
                 continue
             optimal = getattr(callback, "optimal_lr", None)
             if optimal is not None:
-                noted["lr_find"] = {"suggestion": optimal.suggestion(), "tried": len(optimal.results.get("lr", ()))}
+                noted["lr_find"] = {"suggestion": _suggestion(optimal), "tried": len(optimal.results.get("lr", ()))}
             if getattr(callback, "optimal_batch_size", None) is not None:
                 noted["scale_batch_size"] = callback.optimal_batch_size
+
+
+def _suggestion(optimal: Any) -> float | None:
+    """What the finder suggests; None, without the error that it would print once more, if it tried too few rates."""
+    losses = [loss for loss in optimal.results.get("loss", ())[_SKIPPED] if math.isfinite(loss)]
+    found: float | None = optimal.suggestion() if len(losses) > 1 else None
+    return found
 
 
 def tuned(trainer: Any) -> dict[str, Any]:

@@ -275,15 +275,59 @@ def test_fewer_steps_can_be_recorded(tmp_path: Path) -> None:
     assert epochs.metrics["val_loss"].count == 2
 
 
+class Telling(Net):
+    """A module that logs its loss in each way that Lightning has."""
+
+    def training_step(self, batch: Any, index: int) -> Any:
+        loss = super().training_step(batch, index)
+        self.log("plain", loss)
+        self.log("both", loss, on_step=True, on_epoch=True)
+        self.log("kept_back", loss, logger=False)
+        if self.current_epoch == 0:
+            self.log("at_first", loss)
+        return loss
+
+
 @pytest.mark.usefixtures("autolog")
-def test_the_finders_are_no_runs(tmp_path: Path) -> None:
-    """What `Tuner` tried is no run; what it found is a parameter of the fit."""
+def test_what_loggers_are_never_given_is_recorded_once_per_epoch(tmp_path: Path) -> None:
+    """With fewer batches than `log_every_n_steps`, the value of the last batch; not what is kept from loggers."""
+    module = Telling()
+    trainer(tmp_path, max_epochs=3, log_every_n_steps=50).fit(module, loader())
+    history = autotrack.get_run().history()
+    steps = {key: history[history["metric"] == key]["step"].tolist() for key in history["metric"].unique()}
+    assert steps["plain"] == steps["both_step"] == steps["both_epoch"] == [3, 7, 11]
+    assert steps["at_first"] == [3]
+    assert "kept_back" not in steps
+    assert autotrack.get_run().metrics["plain"].last == pytest.approx(float(module.trainer.callback_metrics["plain"]))
+
+
+@pytest.mark.usefixtures("autolog")
+def test_a_development_run_is_a_run(tmp_path: Path) -> None:
+    """`fast_dev_run`, with the one value of each metric."""
+    trainer(tmp_path, fast_dev_run=True).fit(Telling(), loader(), loader())
+    record = autotrack.get_run()
+    assert record.params["trainer.fast_dev_run"] == 1
+    assert (record.metrics["plain"].count, record.metrics["val_loss"].count) == (1, 1)
+
+
+@pytest.mark.usefixtures("autolog")
+def test_what_stands_beside_rows_stands_there_once(tmp_path: Path) -> None:
+    """Epoch and learning rate have one point per step, also where Lightning passes several rows of it."""
+    trainer(tmp_path).fit(Telling(), loader(), loader())
+    history = autotrack.get_run().history(["epoch", "train/learning_rate"])
+    assert not history.duplicated(["metric", "step"]).any()
+
+
+@pytest.mark.usefixtures("autolog")
+def test_the_finders_are_no_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What `Tuner` tried is no run; what it found is a parameter of the fit. Nothing is asked, and printed, twice."""
     model, fitting = Net(), trainer(tmp_path, enable_checkpointing=False)
     Tuner(fitting).lr_find(model, loader(), num_training=30)
     assert list(autotrack.runs(all=True)) == []
     fitting.fit(model, loader())
     (record,) = autotrack.runs(all=True)
     assert "tuner.lr_find.suggestion" in record.params
+    assert sum("Failed to compute suggestion" in line.message for line in caplog.records) <= 1
 
 
 class Adversarial(pl.LightningModule):
