@@ -530,3 +530,33 @@ def test_a_pipeline_with_a_users_step_is_not_predicted_with(autolog, only, cance
     """One part that is not scikit-learn's own is enough to leave predict alone."""
     make_pipeline(Center(), GaussianNB()).fit(*cancer)
     assert "Center is not scikit-learn's own" in only().reported("training metrics")[0]
+
+
+def test_a_worker_process_in_which_the_program_opened_a_run(script):
+    """What is trained there is in that run, with its scores, whichever way the process was started."""
+    script(
+        """
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+        import autotrack
+        autotrack.autolog()
+        from sklearn.linear_model import Ridge
+
+        X, y = [[0.0], [1.0], [2.0]], [0.0, 1.0, 3.0]
+
+        def work(alpha):
+            with autotrack.start_run(f"own-{alpha}"):
+                Ridge(alpha=alpha).fit(X, y).score(X, y)
+            Ridge(alpha=9.0).fit(X, y)  # nobody knows whose worker this is
+
+        if __name__ == "__main__":
+            for method, alpha in (("fork", 1.0), ("spawn", 2.0)):
+                with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool:
+                    list(pool.map(work, [alpha]))
+        """
+    )
+    found = {run.name: run for run in autotrack.runs(all=True)}
+    assert set(found) == {"own-1.0", "own-2.0"}
+    for alpha in (1.0, 2.0):
+        assert found[f"own-{alpha}"].params["alpha"] == alpha
+        assert "train/r2" in found[f"own-{alpha}"].metrics

@@ -309,11 +309,11 @@ def recording_allowed(*, automatic: bool = True) -> bool:
     """Whether recording is switched on and not paused in this thread or task.
 
     With `automatic`, for recording without an explicit call such as by autolog, also False in worker processes and
-    forked children.
+    forked children, which may serve a training that is recorded elsewhere, unless the program opened a run in them.
     """
     if settings_module.switched_off() or (pauses and _paused.get()):
         return False
-    if automatic and (is_fork or is_worker()):
+    if automatic and (is_fork or is_worker()) and not (_collector is not None and _collector.open_runs):
         return False
     return collector().settings.enabled
 
