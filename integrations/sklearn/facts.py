@@ -130,6 +130,13 @@ def parts_of(estimator: Any) -> Iterator[Any]:
             yield value
 
 
+def last_step(estimator: Any) -> Any:
+    """The estimator itself; of a pipeline its last step."""
+    while type(getattr(estimator, "steps", None)) is list and estimator.steps:
+        estimator = estimator.steps[-1][1]
+    return estimator
+
+
 def arguments_of(
     wrapped: Callable[..., Any], estimator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Arguments:

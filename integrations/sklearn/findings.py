@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from autotrack.integrations.sklearn.facts import last_step
 from autotrack.integrations.sklearn.tables import thinned
 from autotrack.recording.lifecycle.trainings import Training
 
@@ -30,7 +31,7 @@ _SELECTING = re.compile(r"CV$|IC$")
 
 def log_findings(training: Training, estimator: Any) -> None:
     """Record what the estimator found: params `best.*`, the metric `best_score`, tables of what was tried."""
-    last = _last_step(estimator)
+    last = last_step(estimator)
     found = chosen_by(last)
     score = found.pop("score", None)
     if found:
@@ -56,13 +57,6 @@ def chosen_by(estimator: Any) -> dict[str, Any]:
         name: value for name, value in found.items()
         if value is not None and not (type(given[name]) is type(value) and given[name] == value)
     }  # fmt: skip
-
-
-def _last_step(estimator: Any) -> Any:
-    """The estimator itself; of a pipeline its last step."""
-    while type(getattr(estimator, "steps", None)) is list and estimator.steps:
-        estimator = estimator.steps[-1][1]
-    return estimator
 
 
 def _short(value: Any) -> Any:

@@ -42,6 +42,7 @@ class Fit:
         self._arguments = Arguments()
         self._first_rows: Any = None
         self._outputs: Any = None
+        self._followed: set[str] = set()  # metrics that were recorded while the fit ran
         self._traces: fitted_estimators.Traces | None = None
         self._begun = time.perf_counter()
 
@@ -150,7 +151,7 @@ class Fit:
             with guarded("metrics per iteration"):
                 in_full = iterations.log_iterations(training, self._estimator, self._arguments)
         found = {f"train/{name}": value for name, value in values.items()}
-        training.log({key: value for key, value in found.items() if key not in in_full})
+        training.log({key: value for key, value in found.items() if key not in in_full | self._followed})
         fitted_estimators.tie(self._estimator, training, self._arguments.inputs, self._arguments.target, self._traces)
 
     def _training_metrics(self, training: Training) -> dict[str, float]:

@@ -12,6 +12,7 @@ from typing import Any
 from autotrack._guard import guarded
 from autotrack.instrument.patching import Observer, Watch
 from autotrack.integrations.base import Options
+from autotrack.integrations.sklearn import nets
 from autotrack.integrations.sklearn.callers import calling_frame, is_library
 from autotrack.integrations.sklearn.evaluating import Evaluations
 from autotrack.integrations.sklearn.facts import is_estimator
@@ -62,6 +63,7 @@ class Hooks:
         """Unregister from the boosting integrations and end all open `partial_fit` loops."""
         boosting.outer_fits[:] = [one for one in boosting.outer_fits if one != self._is_inside_fit]
         self._partial_fits.end_all()
+        nets.stop()
 
     def observer(self, key: str) -> Observer:
         """The observer of the calls that are patched under `key`."""
@@ -175,6 +177,8 @@ def _kind_of(estimator: Any) -> type[Fit] | type[Preprocessing]:
         return Search
     if is_preprocessing(estimator):
         return Preprocessing
+    if nets.is_net(estimator):
+        return nets.NetFit
     return IterativeFit if has_iterations(estimator) else Fit
 
 
