@@ -191,7 +191,7 @@ def _note_end(begun: _Training, model: Any) -> None:
     begun.end["iterations"] = begun.reached
     step, scores = model.best_iteration_, model.best_score_
     if step is not None:
-        data = next((name for name in scores if name != LEARN), LEARN)
+        data = [LEARN, *(name for name in scores if name != LEARN)][-1]  # CatBoost judges by the last set
         metric = _judge(model, scores[data])
         begun.best(int(step), begun.key(data, metric), float(scores[data][metric]))
     if begun.reached < begun.asked and not begun.stopped_by:

@@ -159,7 +159,7 @@ def _trained(begun: _Training, booster: Any) -> None:
             judges = [one for one in found if _key(begun, *one).partition("/")[0] != "train"] or found
             data, metric = judges[0]
             score = float(booster.best_score[data][metric])
-            begun.best(booster.best_iteration - 1, _key(begun, data, metric), score)
+            begun.best(booster.best_iteration - 1, _key(begun, data, metric), score, booster.best_iteration)
         _note_stop(begun, early=booster.best_iteration > 0)
     with guarded("feature importances"):
         columns = {kind: booster.feature_importance(kind).tolist() for kind in ("gain", "split")}
@@ -179,7 +179,7 @@ def _validated(begun: _Training, result: Any) -> None:
     if early or "early_stopping" in begun.callbacks:  # the returned lists end with the best iteration
         name = next(name for name in result if name.endswith("-mean") and not name.startswith("train "))
         data, _, metric = name.removesuffix("-mean").rpartition(" ")
-        begun.best(kept - 1, f"{_key(begun, data or 'valid', metric)}.mean", float(result[name][-1]))
+        begun.best(kept - 1, f"{_key(begun, data or 'valid', metric)}.mean", float(result[name][-1]), kept)
     _note_stop(begun, early=early)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from autotrack.integrations.sklearn.facts import Arguments
 from autotrack.recording.lifecycle.trainings import Training
+from autotrack.recording.same_data import same_data
 
 MOST_ITERATIONS = 1_000
+_BOOSTERS = ("xgboost.sklearn", "lightgbm.sklearn")
 
 # Attributes of scikit-learn's own estimators with one value per iteration, and their metrics.
 _CURVES = {
@@ -30,7 +32,34 @@ def log_iterations(training: Training, estimator: Any, given: Arguments) -> set[
         training.log({key: values[number] for key, values in curves.items() if number < len(values)}, number)
     if step > 1:
         training.report("metrics per iteration", f"every {step}th of {length:,} iterations is kept", level="info")
+    best = _best(estimator, curves)
+    if best is not None:
+        training.log_params({"end": {"best_iteration": best.number, "best_metric": best.key}})
+        training.log({"best_score": best.score}, best.step)
     return set(curves)
+
+
+class _Best(NamedTuple):
+    """The best iteration of a booster: its number as the library counts, its step from 0, and by which metric."""
+
+    number: int
+    step: int
+    key: str
+    score: float
+
+
+def _best(estimator: Any, curves: Mapping[str, list[float]]) -> _Best | None:
+    """What early stopping of XGBoost or LightGBM chose, in the words of their native interfaces; None without it.
+
+    XGBoost judges by the last metric of the last set; LightGBM's choice is named by its first one of validation data.
+    """
+    held = [key for key in curves if not key.startswith("train/")] or list(curves)
+    first, key = (1, held[0]) if type(estimator).__module__.startswith("lightgbm.") else (0, list(curves)[-1])
+    name = "best_iteration_" if first else "best_iteration"
+    number = getattr(estimator, name, None) if type(estimator).__module__.startswith(_BOOSTERS) else None
+    if not isinstance(number, int) or not first <= number < len(curves[key]) + first:
+        return None
+    return _Best(number, number - first, key, curves[key][number - first])
 
 
 def _own_curves(estimator: Any) -> dict[str, list[float]]:
@@ -52,7 +81,7 @@ def _evaluation_sets(estimator: Any, given: Arguments) -> dict[str, list[float]]
     sets = [(name, scores) for name, scores in kept.items() if isinstance(scores, Mapping)]
     data = _data_of_sets(given)
     in_training = [
-        name == "training" or (position < len(data) and data[position] is given.inputs)
+        name == "training" or (position < len(data) and same_data(data[position], given.inputs))
         for position, (name, _) in enumerate(sets)
     ]
     several = len(sets) - sum(in_training) > 1

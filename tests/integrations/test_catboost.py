@@ -160,3 +160,19 @@ def test_nothing_is_changed_and_nothing_stays():
     assert recorded.get_evals_result() == plain.get_evals_result()
     assert recorded.get_params() == plain.get_params()
     assert len(list(autotrack.runs(all=True))) == 1
+
+
+def test_of_several_sets_the_last_one_judges(only):
+    """Best iteration, metric and score belong to one set: the one by which CatBoost chose."""
+    draw = np.random.RandomState(0)
+    inputs = draw.rand(300, 5)
+    target = (inputs[:, 0] + 0.8 * draw.rand(300) > 0.9).astype(int)
+    good, bad = (inputs[100:200], target[100:200]), (inputs[200:], draw.permutation(target[200:]))
+    model = catboost.CatBoostClassifier(
+        iterations=40, learning_rate=0.3, random_seed=0, verbose=False, allow_writing_files=False, use_best_model=True
+    )
+    model.fit(inputs[:100], target[:100], eval_set=[good, bad])
+    run = only()
+    best = model.best_iteration_
+    assert (run.params["end.best_iteration"], run.params["end.best_metric"]) == (best, "val/validation_1/Logloss")
+    assert run.history["best_score"] == [(best, model.get_evals_result()["validation_1"]["Logloss"][best])]

@@ -55,7 +55,7 @@ def test_a_training_is_a_run(only, evaluations):
         for metric in PARAMS["metric"]:
             assert run.history[f"{prefix}/{metric}"] == list(enumerate(kept[name][metric]))
     best = booster.best_iteration - 1
-    assert run.params["end.best_iteration"] == best
+    assert run.params["end.best_iteration"] == booster.best_iteration
     assert run.params["end.best_metric"] == "holdout/binary_logloss"
     assert run.history["best_score"] == [(best, kept["holdout"]["binary_logloss"][best])]
     assert run.params["end.stopped_by"] == "early_stopping"
@@ -120,7 +120,7 @@ def test_who_stopped_it(only):
     lightgbm.train({**PARAMS, "n_iter": 9}, train, valid_sets=[held_out], callbacks=[enough])
     run = only()
     assert run.params["end.stopped_by"] == "enough"
-    assert (run.params["end.iterations"], run.params["end.best_iteration"]) == (4, 1)
+    assert (run.params["end.iterations"], run.params["end.best_iteration"]) == (4, 2)
 
 
 def test_a_cross_validation(only):
@@ -136,7 +136,7 @@ def test_a_cross_validation(only):
             recorded = run.history[f"{ours}.{part}"]
             assert recorded[: len(values)] == list(enumerate(values))
             assert len(recorded) == run.params["end.iterations"]
-    assert run.params["end.best_iteration"] == kept["cvbooster"].best_iteration - 1
+    assert run.params["end.best_iteration"] == kept["cvbooster"].best_iteration
     assert run.params["end.stopped_by"] == "early_stopping"
     assert not run.models
 
@@ -145,7 +145,7 @@ def test_a_cross_validation_that_goes_to_its_end(only):
     """The best iteration is known, nothing stopped it."""
     kept = lightgbm.cv({**PARAMS, "early_stopping_round": 9}, sets()[0], 4, nfold=2)
     run = only()
-    assert run.params["end.best_iteration"] == len(kept["valid auc-mean"]) - 1
+    assert run.params["end.best_iteration"] == len(kept["valid auc-mean"])
     assert run.metrics["best_score"] == kept["valid binary_logloss-mean"][-1]
     assert "end.stopped_by" not in run.params
 

@@ -146,3 +146,26 @@ def test_estimators_of_boosting_libraries_have_training_metrics(autolog, only, l
     metric = "train/accuracy" if kind == "Classifier" else "train/r2"
     assert run.metrics[metric] == pytest.approx(model.score(X, y))
     assert run.reported("training metrics") == []
+
+
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+@pytest.mark.parametrize("copied", [np.copy, lambda data: data[:]])
+def test_early_stopping_and_roles_are_told_as_by_the_native_interface(halves, only, rows, library, copied):
+    """The words of both ways in are the same; training data is known by what it holds, not by being the same array."""
+    X_train, X_test, y_train, y_test = halves
+    sets = [(copied(X_train), copied(y_train)), (X_test, y_test)]
+    if library == "xgboost":
+        model = xgboost.XGBClassifier(
+            n_estimators=40, learning_rate=0.9, early_stopping_rounds=2, eval_metric=["auc", "logloss"], n_jobs=1
+        ).fit(X_train, y_train, eval_set=sets, verbose=False)
+        number, step, key = model.best_iteration, model.best_iteration, "val/logloss"
+    else:
+        model = lightgbm.LGBMClassifier(n_estimators=40, learning_rate=0.9, verbose=-1, n_jobs=1).fit(
+            X_train, y_train, eval_set=sets, callbacks=[lightgbm.early_stopping(2, verbose=False)]
+        )
+        number, step, key = model.best_iteration_, model.best_iteration_ - 1, "val/binary_logloss"
+    run = only()
+    assert (run.params["end.best_iteration"], run.params["end.best_metric"]) == (number, key)
+    assert rows("best_score") == [(step, dict(rows(key))[step])]
+    assert rows(key.replace("val/", "train/"))
+    assert not [name for name in run.metrics if "validation" in name or "valid_" in name]

@@ -118,9 +118,12 @@ class Boosting:
         elif fresh:
             self.training.log(fresh, step)
 
-    def best(self, step: int, key: str, score: float) -> None:
-        """Record the best iteration (`step`), the metric `key` by which it is the best, and its score."""
-        self.end.update(best_iteration=step, best_metric=key)
+    def best(self, step: int, key: str, score: float, number: int | None = None) -> None:
+        """Record the best iteration (`step`, from 0), the metric `key` by which it is the best, and its score.
+
+        `number` is the framework's own number of that iteration, if it counts otherwise.
+        """
+        self.end.update(best_iteration=step if number is None else number, best_metric=key)
         self.training.log({"best_score": score}, step)
 
     def finished(self, record: Callable[[], None]) -> None:
