@@ -52,6 +52,7 @@ class Candidates:
         self._round_start = 0
         self._round_size = 0
         self._round_seen: set[tuple[int, int]] = set()
+        self._began = time.time()
         self._lock = threading.Lock()
 
     def row(self, number: int, of: int, split: int) -> int:
@@ -161,10 +162,11 @@ class Candidates:
 
     def _record_rest(self, row: int, parameters: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> None:
         lengths = [float(result.get("fit_time", 0.0)) + float(result.get("score_time", 0.0)) for result in results]
-        moment = time.time() - sum(lengths)
+        now = time.time()
+        moment = max(self._began, now - sum(lengths))  # splits that ran side by side took less than their sum
         self.began(row, parameters, len(results), moment)
         for split, (result, length) in enumerate(zip(results, lengths, strict=True)):
-            moment += length
+            moment = min(moment + length, now)
             if row in self._open and split in self._open[row].missing:
                 self.ended(row, split, result, moment)
 

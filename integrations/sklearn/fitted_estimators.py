@@ -6,9 +6,11 @@ import functools
 import threading
 import weakref
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from autotrack.integrations.sklearn.facts import is_estimator
 from autotrack.integrations.sklearn.roles import Mark, role_of
 from autotrack.recording.collector import Collector, collector
 from autotrack.recording.lifecycle.trainings import Training
@@ -103,6 +105,21 @@ def tie(
     if len(runs) < 2 and training.id not in runs:
         runs.append(training.id)
     return made
+
+
+def tie_delegate(estimator: Any, made: FittedEstimator) -> None:
+    """Tie also the estimator to which this one hands on what it lacks itself, by a `__getattr__` of its class.
+
+    It is the only one in its attributes; whose `score` or `predict` is called is then this model's.
+    """
+    kind = type(estimator)
+    if not hasattr(kind, "__getattr__") or (hasattr(kind, "score") and hasattr(kind, "predict")):
+        return
+    inner = [one for one in vars(estimator).values() if is_estimator(one) and hasattr(type(one), "predict")]
+    if len(inner) == 1 and tie_of(inner[0]) is None:
+        key = id(inner[0])
+        with suppress(TypeError):
+            _estimators[key] = (weakref.ref(inner[0], functools.partial(_forget, key)), made)
 
 
 def _forget(key: int, _: Any) -> None:

@@ -152,7 +152,10 @@ class Fit:
                 in_full = iterations.log_iterations(training, self._estimator, self._arguments)
         found = {f"train/{name}": value for name, value in values.items()}
         training.log({key: value for key, value in found.items() if key not in in_full | self._followed})
-        fitted_estimators.tie(self._estimator, training, self._arguments.inputs, self._arguments.target, self._traces)
+        given = self._arguments
+        tied = fitted_estimators.tie(self._estimator, training, given.inputs, given.target, self._traces)
+        if tied is not None:
+            fitted_estimators.tie_delegate(self._estimator, tied)
 
     def _training_metrics(self, training: Training) -> dict[str, float]:
         from autotrack.integrations.sklearn import metrics

@@ -111,6 +111,7 @@ class Workers:
         self._foreign: set[str] = set()
         self._later: list[AnyEvent | MetricRows] = []
         self._lock = threading.Lock()
+        self._closed = False
         for journal in self._journals():
             self._positions[journal.id] = journal.committed() or 0
         owner.pulses.append(self.listen_now_and_then)
@@ -125,6 +126,8 @@ class Workers:
     def listen(self, until: float = math.inf) -> None:
         """Pass new events to the candidates: params and failures first, then scores, each in order of time."""
         with self._lock:
+            if self._closed:
+                return
             self._candidates.splits = vars(self._search).get("n_splits_", 0)
             heard, self._later = self._later, []
             for journal in self._journals():
@@ -141,6 +144,8 @@ class Workers:
         """Read the remaining events and stop polling the journals."""
         with guarded("what workers recorded"):
             self.listen()
+        with self._lock:  # a heartbeat that waits for it must not open a run that nothing would end
+            self._closed = True
         if self.listen_now_and_then in self._owner.pulses:
             self._owner.pulses.remove(self.listen_now_and_then)
 

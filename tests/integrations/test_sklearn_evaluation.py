@@ -93,6 +93,32 @@ def test_calls_that_differ_in_their_options_are_kept_apart(halves, only):
     assert {name: metrics.get(name) for name in expected} == expected
 
 
+class Adapter(BaseEstimator):
+    """Trains a model of its own, and answers by it whatever else is asked."""
+
+    def __init__(self, smoothing=1e-9):
+        self.smoothing = smoothing
+
+    def fit(self, X, y):
+        self.model = GaussianNB(var_smoothing=self.smoothing).fit(X, y)
+        return self
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name == "model":
+            raise AttributeError(name)
+        return getattr(self.model, name)
+
+
+def test_an_adapter_that_hands_its_score_on(halves, only):
+    """The score of the model inside is the adapter's, and so are its predictions."""
+    X_train, X_test, y_train, y_test = halves
+    model = Adapter().fit(X_train, y_train)
+    score = model.score(X_test, y_test)
+    accuracy_score(y_train, model.predict(X_train))
+    assert only().history["test/accuracy"] == [(0, score)]
+    assert only().metrics["train/accuracy"] == accuracy_score(y_train, model.model.predict(X_train).tolist())
+
+
 def test_two_models_and_their_predictions(halves, seen):
     """Each metric goes to the run of the model whose predictions it was given, whichever was fitted last."""
     X_train, X_test, y_train, y_test = halves

@@ -184,6 +184,29 @@ def test_a_candidate_lasts_from_the_first_beginning_to_the_last_end(autolog, see
     assert (trial.started, trial.ended, trial.status) == (moment, moment + 3, "finished")
 
 
+def test_a_heartbeat_that_comes_after_the_search_opens_nothing(autolog, seen, monkeypatch):
+    """It may have waited for the last look at the journals: a candidate's run that it opened would never end."""
+    training = begin_training("GridSearchCV", "sklearn", kind="search")
+    candidates = Candidates(training)
+    monkeypatch.setattr(Workers, "_journals", lambda _: [Journal("late", [[], _split(candidates, 0, 1.0, 2.0)])])
+    workers = Workers(collector(), candidates, SimpleNamespace(n_splits_=2))
+    workers.close()
+    workers.listen_now_and_then()
+    training.finish()
+    assert [one.kind for one in seen()] == ["search"]
+
+
+def test_candidates_that_were_not_observed_lie_within_their_search(autolog, seen):
+    """Their splits ran side by side: the sum of the durations may be longer than the whole search."""
+    training = begin_training("GridSearchCV", "sklearn", kind="search")
+    candidates = Candidates(training)
+    result = {"test_scores": 0.5, "fit_time": 1800.0, "score_time": 0.0}
+    assert candidates.complete([{"depth": 1}], 2, [result, result]) == 1
+    training.finish()
+    search, trial = seen()
+    assert search.started <= trial.started <= trial.ended <= search.ended
+
+
 def test_rounds_of_a_halving_search_in_workers_are_told_apart(autolog, seen):
     """The same candidate in a later round is another run, with the scores of that round."""
     search = HalvingGridSearchCV(
