@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
 from collections.abc import Iterator, Mapping
@@ -20,8 +21,10 @@ DEFAULT_BATCH = 32  # Keras' own, for arrays
 class Parts:
     """The data of one call of `fit`, by role and name; arrays are described, everything else only named."""
 
-    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, given: Mapping[str, Any] | None = None, *, held_out: float = 0.0) -> None:
+        """`held_out` is the `validation_split` of the fit."""
         given = given or {}
+        self._held_out = held_out
         self._known: list[tuple[Role, Any]] = []
         self._given: list[tuple[Role, str, Any]] = [
             ("train", name, given[name]) for name in ("x", "y", "sample_weight") if name in given
@@ -36,7 +39,7 @@ class Parts:
     def record(self, training: Training) -> None:
         """Record each part as a dataset of the training, at most `MOST_PARTS` of them."""
         described = 0
-        for role, name, value in self._given:
+        for role, name, value in self._sides():
             for key, part in _leaves(name, value):
                 described += 1
                 if part is None:
@@ -51,6 +54,21 @@ class Parts:
                         digest=digest, meta=plain(meta),
                     )
                 )  # fmt: skip
+
+    def _sides(self) -> Iterator[tuple[Role, str, Any]]:
+        """The data by role, with that of training apart into what is trained on and what `validation_split` holds out.
+
+        Keras holds out the last rows: of n samples those from `floor(n * (1 - validation_split))` on.
+        """
+        inputs = [part for _, name, value in self._given if name == "x" for _, part in _leaves(name, value)]
+        if not 0.0 < self._held_out < 1.0 or not inputs or not all(map(_is_array, inputs)):
+            yield from self._given
+            return
+        at = math.floor(inputs[0].shape[0] * (1.0 - self._held_out))
+        for role, name, value in self._given:
+            for key, part in _leaves(name, value) if role == "train" else ():
+                yield role, key, _rows(part, slice(None, at))
+                yield "val", f"val_{key}", _rows(part, slice(at, None))
 
     def let_go(self) -> None:
         """Replace references to the data by weak ones: `role_of` recognises an object as long as it is alive."""
@@ -86,6 +104,12 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _leaves(f"{name}.{place}", part)
     else:
         yield name, value
+
+
+def _rows(data: Any, rows: slice) -> Any:
+    if data is None or not _is_array(data):
+        return data
+    return data.iloc[rows] if hasattr(data, "iloc") else data[rows]
 
 
 def _weak(value: Any) -> Any:

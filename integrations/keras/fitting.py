@@ -68,7 +68,7 @@ class Fit:
             training.log_params(call.chosen)
             training.log_params(call.default, origin="default")
         with guarded("the training data"):
-            self.data = data.Parts(call.data)
+            self.data = data.Parts(call.data, held_out=call.setting("validation_split") or 0.0)
             if self._options.log_datasets:
                 self.data.record(training)
 

@@ -162,10 +162,10 @@ def _record_layers(training: Recorder, model: Any) -> None:
         )
     if len(layers) > MOST_LAYERS:
         training.report("model", f"the table shows the first {MOST_LAYERS} of {len(layers)} layers", level="info")
-    trainable, total = list(map(_size, model.trainable_variables)), list(map(_size, model.variables))
+    trainable, total = list(map(_size, model.trainable_variables)), list(map(_size, model.weights))
     training.log_params(
         {
-            "model.layers": len(layers),
+            "model.layers": len(getattr(model, "layers", layers)),
             "model.parameters": sum(total),
             "model.trainable_parameters": sum(trainable),
             "model.bytes": bytes_of(model),
@@ -179,7 +179,7 @@ def _own_sizes(model: Any, layers: list[Any]) -> dict[int, int]:
     sizes: dict[int, int] = {}
     for layer in reversed(layers):  # inner layers come after the layers that contain them
         sizes[id(layer)] = 0
-        for variable in layer.variables:
+        for variable in layer.weights:  # without the states of random generators, which `count_params` leaves out, too
             if id(variable) not in seen:
                 seen.add(id(variable))
                 sizes[id(layer)] += _size(variable)

@@ -634,6 +634,25 @@ def test_an_evaluation_in_an_open_run_is_recorded_there(autolog, only):
 # Data
 
 
+def test_what_a_split_holds_out_is_validation_data(autolog, only):
+    """`validation_split=0.25` of 48 rows trains on the first 36 and judges by the last 12."""
+    made().fit(X, Y, epochs=1, validation_split=0.25, verbose=0)
+    shapes = {name: (one.role, one.meta["shape"]) for name, one in only().datasets.items()}
+    assert shapes == {"x": ("train", [36, 6]), "y": ("train", [36]), "val_x": ("val", [12, 6]), "val_y": ("val", [12])}
+
+
+def test_sizes_are_those_that_keras_tells(autolog, only):
+    """Parameters as `count_params` and layers as `model.layers`: a Dropout's random state is no parameter."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.layers.Input((6,))
+    hidden = keras.layers.Dropout(0.2)(keras.layers.Dense(8)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.BatchNormalization()(hidden)))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(X, Y, epochs=1, verbose=0)
+    params = only().params
+    assert (params["model.parameters"], params["model.layers"]) == (model.count_params(), len(model.layers)) == (106, 5)
+
+
 def test_generators_are_never_consumed_by_us(autolog, only):
     """Keras takes all batches, one by one."""
     taken = []
