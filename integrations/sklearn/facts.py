@@ -114,6 +114,8 @@ def outlined(value: Any) -> Any:
 def _everything(estimator: Any) -> dict[str, Any]:
     """The result of `get_params(deep=True)`; read by cached parameter names where no estimators are nested (faster)."""
     kind, base = type(estimator), sys.modules["sklearn.base"].BaseEstimator
+    if not hasattr(estimator, "get_params"):  # one that is an estimator because the program says so
+        return _attributes(estimator)
     if kind.get_params is base.get_params:
         own = {name: getattr(estimator, name) for name in _parameter_names(kind)}  # type: ignore[arg-type]
         if not any(hasattr(value, "get_params") for value in own.values()):
@@ -122,10 +124,26 @@ def _everything(estimator: Any) -> dict[str, Any]:
     return everything
 
 
+def _attributes(estimator: Any) -> dict[str, Any]:
+    """The arguments of the constructor that are attributes under the same name or, without an own one, plain values."""
+    kept = {name: value for name, value in getattr(estimator, "__dict__", {}).items() if not name.startswith("_")}
+    named = {name: kept[name] for name in inspect.signature(type(estimator)).parameters if name in kept}
+    return named or {
+        name: value for name, value in kept.items()
+        if not name.endswith("_") and isinstance(value, (bool, int, float, str))
+    }  # fmt: skip
+
+
+def is_kind(estimator: Any, kind: str) -> bool:
+    """Whether scikit-learn takes the estimator for a `classifier` or `regressor`; False of classes it does not know."""
+    base = sys.modules["sklearn.base"]
+    return isinstance(estimator, base.BaseEstimator) and bool(getattr(base, f"is_{kind}")(estimator))
+
+
 def parts_of(estimator: Any) -> Iterator[Any]:
     """The estimator and all estimators that are parameters of it, at any depth."""
     yield estimator
-    for value in estimator.get_params(deep=True).values():
+    for value in estimator.get_params(deep=True).values() if hasattr(estimator, "get_params") else ():
         if is_estimator(value):
             yield value
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import weakref
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ from autotrack._guard import guarded
 from autotrack.events import Dataset, Role, RunKind
 from autotrack.integrations.base import Options
 from autotrack.integrations.sklearn import fitted_estimators
-from autotrack.integrations.sklearn.facts import Arguments, arguments_of, dataset, params_of
+from autotrack.integrations.sklearn.facts import Arguments, arguments_of, dataset, is_kind, params_of
 from autotrack.recording.failures import describe_failure, how_it_ended
 from autotrack.recording.fingerprint import SHAPE_ONLY
 from autotrack.recording.lifecycle.trainings import Training, begin_training
@@ -116,7 +115,7 @@ class Fit:
         if self._options.log_datasets:
             inputs, target = _log_dataset(training, given.inputs, given.inputs_name, "train"), ""
             if given.target is not None:
-                labels = bool(sys.modules["sklearn.base"].is_classifier(self._estimator))
+                labels = is_kind(self._estimator, "classifier")
                 target = _log_dataset(training, given.target, given.target_name, "train", labels=labels)
             self._traces = Trace(given.inputs, inputs), Trace(given.target, target)
         if self._options.log_models:
@@ -229,8 +228,7 @@ class Preprocessing:
 
 def is_preprocessing(estimator: Any) -> bool:
     """Whether the estimator can transform but not predict."""
-    base = sys.modules["sklearn.base"]
-    if base.is_classifier(estimator) or base.is_regressor(estimator):
+    if is_kind(estimator, "classifier") or is_kind(estimator, "regressor"):
         return False
     transforms = hasattr(estimator, "transform") or hasattr(estimator, "fit_transform")
     return transforms and not hasattr(estimator, "predict") and not hasattr(estimator, "fit_predict")

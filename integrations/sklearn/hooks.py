@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from types import FunctionType
 from typing import Any
@@ -50,6 +50,10 @@ class Hooks:
         """The current options of the integration."""
         return self._options()
 
+    @property
+    def _also(self) -> Sequence[type]:
+        return getattr(self.options, "also", ())
+
     def start(self) -> None:
         """Register with the integrations of boosting libraries, so that they do not record fits inside a fit again.
 
@@ -79,7 +83,7 @@ class Hooks:
         around = _outermost.get()
         if around is not None and around.active:
             return None
-        if not isinstance(estimator, base_estimator()) or not recording_allowed():
+        if not isinstance(estimator, (base_estimator(), *self._also)) or not recording_allowed():
             return None
         level = _joblib_level()
         if self._is_worker_of_fit(level):

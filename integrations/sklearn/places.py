@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -61,14 +61,16 @@ class Places:
         self._seen: weakref.WeakSet[type] = weakref.WeakSet()
         self._being_made = threading.local()
 
-    def install(self) -> None:
-        """Patch the scikit-learn modules imported so far; called again after each further import."""
+    def install(self, also: Iterable[type] = ()) -> None:
+        """Patch the scikit-learn modules imported so far, and the classes `also`; called again at each import."""
         self._patches.observe(CLASS, self._on_class)
         for key in (FIT, PARTIAL, PREDICT, SCORE):
             self._patches.observe(key, self._observer(key))
         for kind in _with_descendants(base_estimator()):
             if kind not in self._seen:
                 self.instrument(kind)
+        for kind in also:
+            self.instrument(kind)
         self._install_metrics()
         self._install_selection()
 

@@ -69,6 +69,9 @@ def install(names: Sequence[str] | None, options: Mapping[str, Any] | None = Non
         _on[name] = given
         if name in _made:
             _made[name].options = _options_of(_classes[name], given)
+            if name in _installed:
+                with guarded(f"changing the options of the {name} integration"):
+                    _made[name].changed()
         if names is not None and watches and not _is_installed(watches):
             warn_once(name, f"autotrack: {_distribution_of(name)} is not installed, so {name} records nothing")
         for module in watches:

@@ -29,6 +29,9 @@ class Integration:
         """Hook into the framework, which is imported; called again after the import of each watched module."""
         raise NotImplementedError
 
+    def changed(self) -> None:
+        """Called when other `options` were given to the installed integration; by default there is nothing to do."""
+
     def uninstall(self) -> None:
         """Remove every trace of `install`."""
         self.patches.undo()
