@@ -61,7 +61,8 @@ class Parts:
         Keras holds out the last rows: of n samples those from `floor(n * (1 - validation_split))` on.
         """
         inputs = [part for _, name, value in self._given if name == "x" for _, part in _leaves(name, value)]
-        if not 0.0 < self._held_out < 1.0 or not inputs or not all(map(_is_array, inputs)):
+        given = any(role == "val" for role, _, _ in self._given)  # which Keras prefers
+        if given or not 0.0 < self._held_out < 1.0 or not inputs or not all(map(_is_array, inputs)):
             yield from self._given
             return
         at = math.floor(inputs[0].shape[0] * (1.0 - self._held_out))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import os
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -21,7 +22,15 @@ _FILLED_IN: dict[str, Callable[[Any, Any], bool]] = {
     "logging_dir": lambda args, value: True,
     "eval_strategy": lambda args, value: str(getattr(value, "value", value)) == "no",
     "dataloader_prefetch_factor": lambda args, value: value is None,
+    "dataloader_pin_memory": lambda args, value: value is False and args.use_cpu,
+    "accelerator_config": lambda args, value: _is_like_new(value),
 }
+
+
+def _is_like_new(value: Any) -> bool:
+    """Whether a configuration object has the settings of one that is made without any."""
+    new = type(value)()
+    return hasattr(value, "to_dict") and value.to_dict().items() <= new.to_dict().items()
 
 
 def short(value: Any) -> Any:
@@ -39,7 +48,9 @@ def record_arguments(training: Training, trainer: Any, state: Any, objects: Mapp
         name = field.name
         if name in _DERIVED or name not in plain:
             continue
-        value = plain[name]
+        value = (
+            plain[name] if getattr(args, name, None) is not None else None
+        )  # `to_dict` masks tokens that are not there
         into = filled if _is_default(args, field, getattr(args, name, None)) else chosen
         into[name] = value
     training.log_params(chosen)
@@ -52,6 +63,8 @@ def _is_default(args: Any, field: Any, value: Any) -> bool:
         default = field.default_factory()
     if short(value) == short(default) or (value in ([], {}, None) and default in ([], {}, None, "")):
         return True
+    if value is False and default is None:  # what is not asked for is resolved to off
+        return True
     filled_in = _FILLED_IN.get(field.name)
     return filled_in is not None and filled_in(args, value)
 
@@ -59,19 +72,19 @@ def _is_default(args: Any, field: Any, value: Any) -> bool:
 def record_resolved(training: Training, trainer: Any, state: Any, objects: Mapping[str, Any]) -> None:
     """Record batch sizes, planned steps and epochs, devices, precision, callbacks."""
     args = trainer.args
-    size = args.train_batch_size
+    size = getattr(state, "train_batch_size", None) or args.train_batch_size  # `auto_find_batch_size` lowers the first
     resolved = {
         "batch_size": size,
         "effective_batch_size": size * args.gradient_accumulation_steps * max(args.world_size, 1),
         "planned_steps": state.max_steps,
-        "planned_epochs": state.num_train_epochs,
+        "planned_epochs": state.num_train_epochs if state.num_train_epochs < sys.maxsize else None,
         "trainer.class": type(trainer).__qualname__,
         "trainer.device": str(args.device),
         "trainer.world_size": args.world_size,
         "trainer.parallel_mode": short(args.parallel_mode),
         "trainer.precision": "bf16" if args.bf16 else "fp16" if args.fp16 else "fp32",
     }
-    training.log_params(resolved, origin="default")
+    training.log_params({key: value for key, value in resolved.items() if value is not None}, origin="default")
     ours = [type(one).__name__ for one in trainer.callback_handler.callbacks if not hasattr(one, "autotrack_carrier")]
     training.log_params({"trainer.callbacks": ours}, origin="default")
 

@@ -25,13 +25,22 @@ def role_first(name: str) -> str:
     return f"train/{name}"
 
 
+def _prefix_of_user(logs: Mapping[str, Any]) -> str:
+    """The `metric_key_prefix` of an evaluation, as `holdout_`, if it is one of the user's own; else empty."""
+    name = next((name for name in logs if name.endswith("_runtime")), "")
+    prefix = name.removesuffix("runtime")
+    return "" if prefix.startswith(tuple(_ROLES)) else prefix
+
+
 def renamed(logs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The numbers in `logs` by metric key, and the names of values that are not numbers."""
     numbers: dict[str, Any] = {}
     others: list[str] = []
+    prefix = _prefix_of_user(logs)
     for name, value in logs.items():
         if isinstance(value, (int, float)) or (hasattr(value, "item") and getattr(value, "ndim", 1) == 0):
-            numbers[role_first(name)] = value
+            own = prefix and name.startswith(prefix) and len(name) > len(prefix)
+            numbers[f"{prefix[:-1]}/{name[len(prefix) :]}" if own else role_first(name)] = value
         else:
             others.append(name)
     return numbers, others

@@ -45,6 +45,7 @@ class Recording:
         self._charge: ownership.Charge | None = None
         self.trial: Any = None
         self._resumed: Any = None
+        self._epoch_at = -1  # the last step at which the epoch was recorded
 
     @classmethod
     def begin(
@@ -106,7 +107,8 @@ class Recording:
 
     def epoch_ends(self, state: Any) -> None:
         """Record the duration of an epoch."""
-        self.training.log({**self._pace.end_epoch(), "epoch": state.epoch or 0}, step=state.global_step)
+        row = self._with_epoch({**self._pace.end_epoch(), "epoch": state.epoch or 0}, state.global_step)
+        self.training.log(row, step=state.global_step)
         self._seen["epochs"] += 1
 
     def metrics(self, state: Any, logs: Mapping[str, Any]) -> None:
@@ -117,11 +119,20 @@ class Recording:
         if "loss" in logs and (every == "epoch" or (isinstance(every, int) and state.global_step % every)):
             return
         numbers, others = renamed(logs)
+        numbers = self._with_epoch(numbers, state.global_step)
         if numbers:
             self.training.log(numbers, step=state.global_step)
             self._seen["rows of metrics"] += 1
         for key in others:
             self._seen[f"values of {key} that are no numbers"] += 1
+
+    def _with_epoch(self, row: dict[str, Any], step: int) -> dict[str, Any]:
+        """The row, without the epoch where it stands at this step already."""
+        if "epoch" in row and step <= self._epoch_at:
+            return {key: value for key, value in row.items() if key != "epoch"}
+        if "epoch" in row:
+            self._epoch_at = step
+        return row
 
     def predicted(self, state: Any, metrics: Mapping[str, Any]) -> None:
         """Record the metrics of `predict`, which the trainer itself does not log."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -148,6 +149,60 @@ def test_evaluations_belong_to_their_training(tmp_path: Path) -> None:
     (record,) = autotrack.runs(all=True)
     assert record.status == "finished"
     assert {"val/loss", "test/loss"} <= set(record.metrics)
+
+
+@pytest.mark.usefixtures("autolog")
+def test_an_evaluation_with_a_prefix_of_its_own_has_that_role(tmp_path: Path) -> None:
+    """`metric_key_prefix="holdout"` is `holdout/loss`; the training's own metrics stay as they were."""
+    training = trainer(tmp_path)
+    training.train()
+    found = training.evaluate(rows(4), metric_key_prefix="holdout")
+    record = autotrack.get_run()
+    assert record.metrics["holdout/loss"].last == pytest.approx(found["holdout_loss"])
+    assert not [key for key in record.metrics if "holdout" in key and not key.startswith("holdout/")]
+    assert record.metrics["epoch"].count == 4  # steps, whatever stands beside them
+
+
+@pytest.mark.usefixtures("autolog")
+def test_what_was_not_given_is_not_set(tmp_path: Path) -> None:
+    """What transformers resolves stands among the defaults, and no token is no secret."""
+    trainer(tmp_path, per_device_train_batch_size=4).train()
+    record = autotrack.get_run()
+    given = {"use_cpu", "disable_tqdm", "save_strategy", "num_train_epochs", "per_device_train_batch_size",
+             "logging_steps", "output_dir", "seed"}  # fmt: skip
+    named = {field.name for field in dataclasses.fields(TrainingArguments)}
+    set_ones = {key.partition(".")[0] for key in record.params if record.params.origin(key) == "set"}
+    assert set_ones & named == given
+    assert not [line for line in record.capture_report if "hub_token" in line]
+
+
+class Endless(torch.utils.data.IterableDataset):
+    """Rows without a length."""
+
+    def __iter__(self) -> Any:
+        return iter(rows(64))
+
+
+class Crowded(Trainer):
+    """A trainer whose device holds five rows at a time."""
+
+    def training_step(self, model: Any, inputs: Any, *args: Any, **options: Any) -> Any:
+        if len(inputs["input_ids"]) > 5:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return super().training_step(model, inputs, *args, **options)
+
+
+@pytest.mark.usefixtures("autolog")
+def test_the_plan_is_what_is_planned(tmp_path: Path) -> None:
+    """Without a length there is no number of epochs; the batch size is the one that trained."""
+    Trainer(tiny_bert(), arguments(tmp_path, max_steps=2), train_dataset=Endless()).train()
+    params = autotrack.get_run().params
+    assert (params["planned_steps"], "planned_epochs" in params) == (2, False)
+    crowded = Crowded(tiny_bert(), arguments(tmp_path, auto_find_batch_size=True), train_dataset=rows())
+    crowded.train()
+    params = autotrack.get_run().params
+    assert crowded.state.train_batch_size < 8
+    assert params["batch_size"] == params["effective_batch_size"] == crowded.state.train_batch_size
 
 
 @pytest.mark.usefixtures("autolog")
