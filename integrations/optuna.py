@@ -22,6 +22,7 @@ from autotrack.recording.lifecycle.trainings import Training, begin_training, be
 from autotrack.recording.run import Run
 from autotrack.training.ownership import training_in_charge
 
+REPORTED = "objective.reported"  # values of a trial on its way, which are not its result
 OPTIMIZE, ASK, TELL, SUGGEST, REPORT = (f"optuna.{word}" for word in ("optimize", "ask", "tell", "suggest", "report"))
 
 
@@ -76,7 +77,7 @@ class OptunaIntegration(Integration):
         run = self._trials.get(trial)
         given = {**dict(zip(("value", "step"), args, strict=False)), **kwargs}
         if run is not None:
-            run.log({"objective": float(given["value"])}, step=int(given["step"]))
+            run.log({REPORTED: float(given["value"])}, step=int(given["step"]))
 
     def _on_tell(self, wrapped: Any, nothing: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         given = {**dict(zip(("study", "trial"), args, strict=False)), **kwargs}
@@ -91,8 +92,9 @@ class StudyTraining:
     """The training that records a study."""
 
     def __init__(self, study: Any, options: Any, given: Mapping[str, Any]) -> None:
+        name = "study" if study.study_name.startswith("no-name-") else study.study_name  # Optuna makes up the first
         self.training: Training = begin_training(
-            study.study_name, "optuna", kind="search", run_name=options.name, experiment=options.experiment,
+            name, "optuna", kind="search", run_name=options.name, experiment=options.experiment,
             tags=options.tags, run=options.run,
         )  # fmt: skip
         with guarded("what a study was asked for"):
@@ -116,7 +118,9 @@ class StudyTraining:
                 counts[trial.state.name.lower()] = counts.get(trial.state.name.lower(), 0) + 1
             self.training.log({f"trials/{state}": count for state, count in counts.items()})
             best = study.best_trials if counts.get("complete") else []
-            if best:
+            if len(study.directions) > 1:
+                self.training.log_params({"best_trials": [trial.number for trial in best]})
+            elif best:
                 self.training.log_params({"best_params": best[0].params, "best_trial": best[0].number})
                 self.training.log(_objectives(best[0].values, "best_score"))
         if error is None:

@@ -51,12 +51,10 @@ def test_a_study_is_a_run_and_its_trials_are_children() -> None:
     for trial in parabola.trials:
         run = trials[f"trial-{trial.number}"]
         assert (run.kind, run.status, run.params["x"]) == ("trial", "finished", trial.params["x"])
-        assert (
-            run.history(["objective"])["value"].tolist()
-            == [*trial.intermediate_values.values(), trial.value][
-                : len(trial.intermediate_values) + (trial.state.name == "COMPLETE")
-            ]
-        )
+        assert run.history("objective.reported")["value"].tolist() == list(trial.intermediate_values.values())
+        assert run.metrics["objective.reported"].last_step == 1
+        results = [run.metrics["objective"].last] if "objective" in run.metrics else []
+        assert results == ([trial.value] if trial.state.name == "COMPLETE" else [])
         assert ("pruned" in run.tags) == (trial.state.name == "PRUNED")
     assert any("pruned" in run.tags for run in trials.values())
 
@@ -141,3 +139,32 @@ def test_switched_off_it_leaves_no_trace() -> None:
     assert optuna.Study.ask is not ask
     study().optimize(objective, n_trials=1)
     assert list(autotrack.runs(all=True)) == []
+
+
+def test_the_best_trial_is_the_one_with_the_best_result() -> None:
+    """What a trial reported on its way is no result, and a trial that failed has none."""
+    reports = {0: [9.0, 8.0], 1: [0.1, 0.2], 2: [5.0, 6.0], 3: [99.0]}
+
+    def told(trial: object) -> float:
+        x = trial.suggest_categorical("x", [0, 1, 2, 3])
+        for step, value in enumerate(reports[x]):
+            trial.report(value, step)
+        return {0: 0.2, 1: 0.9, 2: 0.5, 3: float("nan")}[x]
+
+    sampler = optuna.samplers.GridSampler({"x": [0, 1, 2, 3]}, seed=0)
+    found = optuna.create_study(direction="maximize", sampler=sampler)
+    found.optimize(told, n_trials=4)
+    assert autotrack.best("objective", mode="max").params["x"] == found.best_params["x"] == 1
+    failed = next(run for run in autotrack.runs(all=True) if run.params.get("x") == 3)
+    assert failed.status == "failed"
+    assert set(failed.metrics) == {"objective.reported"}
+
+
+def test_of_two_objectives_the_whole_front_is_the_best() -> None:
+    """No trial is the best one; a study without a name has a number."""
+    plane = optuna.create_study(directions=["minimize", "maximize"], sampler=optuna.samplers.RandomSampler(seed=0))
+    plane.optimize(lambda trial: (trial.suggest_float("x", 0, 1), trial.params["x"]), n_trials=3)
+    (search,) = autotrack.runs()
+    assert search.name == "study-1"
+    assert search.params["best_trials"] == [trial.number for trial in plane.best_trials]
+    assert "best_trial" not in search.params
