@@ -8,6 +8,7 @@ from benchmarks.measures.loss import Loss
 from benchmarks.measures.memory import Memory
 from benchmarks.measures.reading import Chart, History
 from benchmarks.measures.searching import LargeSearch, Search
+from benchmarks.measures.size import ManyJournals, ManyRuns, TenMillion
 from benchmarks.measures.sklearn_fit import Fit
 from benchmarks.measures.sklearn_search import GridSearch, LargeGridSearch, Loop
 from benchmarks.measures.startup import Import, Process
@@ -24,6 +25,9 @@ MEASURES: tuple[type[Measure], ...] = (
     Search,
     LargeSearch,
     Chart,
+    ManyRuns,
+    ManyJournals,
+    TenMillion,
     Fit,
     GridSearch,
     LargeGridSearch,
