@@ -15,6 +15,7 @@ import os
 import pickle
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -437,6 +438,41 @@ def test_late_facts_go_to_the_last_run_else_to_an_implicit_one(recorded: Recorde
     assert late[0].run == named.id
     assert len(of(ev.RunStarted, events)) == 2
     assert named.status == "finished"
+
+
+@pytest.mark.parametrize("around", [False, True])
+def test_runs_of_tasks_side_by_side_are_siblings(around: bool) -> None:
+    """Their parent is the run that was active where the tasks were made, if there was one."""
+
+    async def one(number: int) -> None:
+        with autotrack.start_run(f"task-{number}") as run:
+            for step in range(3):
+                run.log({"v": number}, step=step)
+                await asyncio.sleep(0)
+
+    async def every() -> None:
+        await asyncio.gather(one(0), one(1), one(2))
+
+    with autotrack.start_run("around") if around else nullcontext() as outer:
+        asyncio.run(every())
+    tasks = [record for record in autotrack.runs(all=True) if record.name.startswith("task")]
+    assert [record.parent for record in tasks] == [outer.id if outer is not None else None] * 3
+    assert {record.name: record.metrics["v"].last for record in tasks} == {f"task-{n}": n for n in range(3)}
+
+
+def test_a_run_that_a_finished_task_left_open_is_found() -> None:
+    """As one from an earlier cell of a notebook."""
+
+    async def cells() -> str | None:
+        async def opens() -> None:
+            autotrack.start_run("left")
+
+        await asyncio.create_task(opens())
+        found = autotrack.active_run()
+        return None if found is None else found.name
+
+    assert asyncio.run(cells()) == "left"
+    autotrack.finish()
 
 
 def test_threads_and_tasks_have_their_own_active_run() -> None:

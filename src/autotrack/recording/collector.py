@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 import time
 import weakref
@@ -78,6 +79,7 @@ class Collector:
         self._lock = threading.RLock()
         self._lost = False
         self._dropped: dict[str, int] = {}
+        self._tasks: dict[str, weakref.ref[Any]] = {}  # by open run, the task of asyncio that opened it
         self._shared: set[str] = set()  # the digests of the sections in the current journal
 
     @property
@@ -139,12 +141,31 @@ class Collector:
         """Add `run` to the open runs of this process."""
         with self._lock:
             self.open_runs[run.id] = run
+            task = current_task()
+            if task is not None:
+                self._tasks[run.id] = weakref.ref(task)
             if run.thread:
                 self.last_run = self.last_runs[run.thread] = run
+
+    def opened_by(self, thread: int | None) -> Iterator[OpenRun]:
+        """The open runs that the thread opened, the last first; without those of other tasks of asyncio under way.
+
+        What a task inherits from where it was made is on its stack. The cells of a notebook may be tasks, too.
+        """
+        here = current_task() if self._tasks and thread == threading.get_ident() else None
+        for run in reversed(tuple(self.open_runs.values())):
+            if run.thread == thread and not (here is not None and self._is_of_other_task(run.id, here)):
+                yield run
+
+    def _is_of_other_task(self, run_id: str, here: Any) -> bool:
+        reference = self._tasks.get(run_id)
+        task = None if reference is None else reference()
+        return task is not None and task is not here and not task.done()
 
     def closed(self, run: OpenRun) -> None:
         """Remove `run`, which has finished, from the open runs of this process."""
         with self._lock:
+            self._tasks.pop(run.id, None)
             if self.open_runs.pop(run.id, None) is not None and run.thread:
                 self.finished_runs += 1
 
@@ -321,8 +342,6 @@ def recording_allowed(*, automatic: bool = True) -> bool:
 @functools.cache
 def is_worker() -> bool:
     """Whether this process is a worker that multiprocessing, joblib or a data loader started."""
-    import sys
-
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None and multiprocessing.parent_process() is not None:
         return True
@@ -366,12 +385,19 @@ def active() -> OpenRun | None:
     for run in reversed(_stack.get()):
         if run.is_open:
             return run
-    open_runs = () if _collector is None else tuple(_collector.open_runs.values())
-    for wanted in (threading.get_ident(), threading.main_thread().ident) if open_runs else ():
-        for run in reversed(open_runs):
-            if run.thread == wanted:
+    if _collector is not None and _collector.open_runs:
+        for thread in (threading.get_ident(), threading.main_thread().ident):
+            for run in _collector.opened_by(thread):
                 return run
     return ambient()
+
+
+def current_task() -> Any:
+    """The task of asyncio that this thread runs at this moment; None outside of one."""
+    tasks, events = sys.modules.get("asyncio.tasks"), sys.modules.get("asyncio.events")
+    if tasks is None or events is None or events._get_running_loop() is None:
+        return None
+    return tasks.current_task()
 
 
 def _sink_names(urls: tuple[str, ...]) -> list[str]:
