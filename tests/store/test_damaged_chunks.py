@@ -77,7 +77,9 @@ def live(recording: Callable[..., Any], contents: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("table", "hurt"), [(schema.metric_values, {"loss"}), (schema.metric_axes, {"loss", "accuracy"})], ids=str
+    ("table", "hurt"),
+    [(schema.metric_values, {"loss"}), (schema.metric_axes, {"loss", "accuracy"})],
+    ids=["values", "axis"],
 )
 def test_damage_is_told_and_read_around(live: Any, store: Store, table: Table, hurt: set[str]) -> None:
     """The chunk is left out with a warning that names the metric; all other points are there."""
