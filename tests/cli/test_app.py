@@ -191,6 +191,17 @@ def test_where_nothing_is_recorded_a_command_says_what_to_do(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [["runs"], ["best", "loss", "--filter"], ["pareto", "loss:min", "--filter"]])
+def test_a_wrong_filter_is_an_error_also_where_nothing_is_recorded(
+    cli: Cli, tmp_path: Path, command: list[str]
+) -> None:
+    """Whoever mistypes the first filter learns it now, not with the first run."""
+    said = cli(*command, "params.lr >> 3")
+    assert said.code == 2
+    assert "^" in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_that_is_named_must_exist_also_where_nothing_is_recorded(cli: Cli, tmp_path: Path) -> None:
     """A tag for a run that does not exist is an error, not a hint."""
     for arguments in (["tag", "last", "a=b"], ["show", "tree-1"], ["delete", "tree-1", "--yes"]):

@@ -195,6 +195,17 @@ def test_references(seed: Any) -> None:
         get_record(store, "first", exact=True)
 
 
+@BOTH
+@pytest.mark.parametrize("ends", ["finished", "running", "failed", "killed"])
+@pytest.mark.parametrize("child", ["finished", "failed"])
+def test_a_job_that_ended_badly_is_not_hidden_by_its_child(seed: Any, ends: str, child: str) -> None:
+    """What stands in the list says how it ended: the child does if it ended as its job, or the job ended well."""
+    seed("job", id="j", kind="job", status=ends)
+    seed("training", parent="j", kind="training", status=child)
+    hides = ends in ("finished", "running") or ends == child
+    assert [run.name for run in find_runs(seed.store)] == (["training"] if hides else ["job"])
+
+
 def test_an_ambiguous_name_lists_the_candidates(seed: Any) -> None:
     """Whoever meant one of several gets all they need to choose."""
     ids = [seed("baseline", experiment=f"exp-{number}") for number in range(3)]

@@ -69,4 +69,6 @@ def logs(run: LastRunArgument = "last", json: Json = False) -> None:
         elif record.console:
             screen.write(screen.visible(record.console))
         else:
-            screen.say(f"nothing was kept of what {record.name} wrote: autotrack run keeps it")
+            silent = f"the command of {record.name} printed nothing that was kept"
+            unheard = f"nothing was kept of what {record.name} wrote: autotrack run keeps it"
+            screen.say(silent if record.kind == "job" else unheard)

@@ -47,7 +47,7 @@ def runs(
     names = [name.strip() for part in columns or () for name in part.split(",") if name.strip()]
     if limit is None:
         limit = 0 if json else SHOWN
-    with reading("[]" if json else None) as reader:
+    with reading("[]" if json else None, where=filter) as reader:
         found = reader.runs(filter, experiment=experiment, order_by=order_by or None, all=all, deleted=deleted)
         shown = found[:limit] if limit else found
         if json:
@@ -72,7 +72,7 @@ def best(
     """Show the run with the best value of a metric over all steps."""
     if mode not in (None, "max", "min"):
         raise UsageError(f"--mode is max or min, not {mode!r}")
-    with reading("null" if json else None) as reader:
+    with reading("null" if json else None, where=filter) as reader:
         from autotrack.cli.run_table import table_of_runs, values_of
         from autotrack.query import analysis
         from autotrack.query.fields import AGGREGATES
@@ -114,7 +114,7 @@ def pareto(
 ) -> None:
     """List the runs that no other beats in all objectives at once."""
     senses = dict(_objective(text) for text in objectives)
-    with reading("[]" if json else None) as reader:
+    with reading("[]" if json else None, where=filter) as reader:
         from autotrack.cli.run_table import table_of_runs, values_of
         from autotrack.query.shapes import as_json, run_shape
 

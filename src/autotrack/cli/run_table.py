@@ -20,8 +20,9 @@ STATUS_STYLES = {
 }  # fmt: skip
 ATTRIBUTES = (
     "id", "name", "experiment", "kind", "status", "started", "ended", "duration", "parent", "user", "host", "attempt",
-    "exit_code", "failure", "children", "deleted",
+    "exit_code", "failure", "children", "deleted", "took",
 )  # fmt: skip
+_FIELDS = {"children": "child_count", "failure": "failure_type", "took": "duration"}
 _Columns = list[tuple[Column, list[Cell]]]
 
 
@@ -48,8 +49,7 @@ def values_of(runs: Runs, name: str) -> list[Any]:
     """
     plain, known = name.removeprefix("run."), _whose(runs, name)
     if plain in ATTRIBUTES and (plain != name or not known):
-        field = {"children": "child_count", "failure": "failure_type"}.get(plain, plain)
-        return [getattr(record, field) for record in runs]
+        return [getattr(record, _FIELDS.get(plain, plain)) for record in runs]
     root, key = (known, name) if known else name.split(".", 1) if "." in name else ("", name)
     if root in ("params", "tags"):
         return [getattr(record, root).get(key) for record in runs]
@@ -168,7 +168,7 @@ def _named(runs: Runs, name: str, now: datetime.datetime) -> list[Cell]:
         return [status(record, None, now) for record in runs]
     if plain == "id":
         return [run_id(record) for record in runs]
-    if plain == "duration":
+    if plain in ("duration", "took"):
         return [took(record, exact=True) for record in runs]
     return [
         moment(found, now) if isinstance(found, datetime.datetime) else value(found, exact=True)

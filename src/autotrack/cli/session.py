@@ -38,11 +38,16 @@ def is_empty(owner: Collector) -> bool:
 
 
 @contextmanager
-def reading(answer: str | None = None, *, wanted: Sequence[str] = ()) -> Iterator[Reader]:
+def reading(answer: str | None = None, *, wanted: Sequence[str] = (), where: str = "") -> Iterator[Reader]:
     """Open a reader and fold pending journals into its store.
 
-    If nothing is recorded yet, `NothingRecorded` with `answer`, or `NotFoundError` if `wanted` names runs.
+    If nothing is recorded yet, `NothingRecorded` with `answer`, or `NotFoundError` if `wanted` names runs; before that
+    `FilterError` if the filter `where` is wrong.
     """
+    if where:
+        from autotrack.query.filters import check_filter
+
+        check_filter(where)
     from autotrack.query.reader import open_reader
     from autotrack.query.upkeep import has_runs
     from autotrack.recording.collector import collector

@@ -58,6 +58,11 @@ def compile_filter(text: str, context: Context) -> Condition | None:
     return Condition(_read(reader, tree), frozenset(reader.names))
 
 
+def check_filter(text: str) -> None:
+    """Raise `FilterError` if the filter `text` cannot be understood, without any store."""
+    compile_filter(text, Context("sqlite", 0, lambda query: []))
+
+
 def compile_order(order: str | Sequence[str], context: Context) -> Order:
     """Compile an order: fields separated by commas, with a leading minus or `desc` for descending order."""
     text = order if isinstance(order, str) else ", ".join(order)

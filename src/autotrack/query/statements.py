@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    FromClause,
     and_,
     bindparam,
     case,
@@ -43,23 +44,29 @@ def duration(now: int) -> ColumnElement[float]:
 def top_level() -> ColumnElement[bool]:
     """The condition for runs in lists: runs without a parent, except that a job with one child is shown as the child.
 
-    A child whose parent was never folded is shown, too.
+    Not if the job ended badly and its child did not, which would hide how it ended. A child whose parent was never
+    folded is shown, too.
     """
-    parent, child, sibling = runs.alias("parent"), runs.alias("child"), runs.alias("sibling")
-    children = select(func.count()).where(child.c.parent == runs.c.id, child.c.deleted.is_(None))
-    siblings = select(func.count()).where(sibling.c.parent == parent.c.id, sibling.c.deleted.is_(None))
-    steps_aside = and_(
-        parent.c.kind == "job",
-        parent.c.parent.is_(None),
-        parent.c.deleted.is_(None),
-        siblings.scalar_subquery() == 1,
-    )
+    parent = runs.alias("parent")
+    steps_aside = and_(_is_only_its_child(parent), parent.c.parent.is_(None), parent.c.deleted.is_(None))
     households = select(parent.c.id).where(
         parent.c.id.in_(select(runs.c.parent).where(runs.c.parent.is_not(None)).distinct()), not_(steps_aside)
     )
     return or_(
-        and_(runs.c.parent.is_(None), or_(runs.c.kind != "job", children.scalar_subquery() != 1)),
+        and_(runs.c.parent.is_(None), or_(runs.c.kind != "job", not_(_is_only_its_child(runs)))),
         and_(runs.c.parent.is_not(None), runs.c.parent.not_in(households)),
+    )
+
+
+def _is_only_its_child(job: FromClause) -> ColumnElement[bool]:
+    """Whether a row of `runs` is a job of which all that matters is its one child."""
+    child, alike = runs.alias(), runs.alias()
+    children = select(func.count()).where(child.c.parent == job.c.id, child.c.deleted.is_(None))
+    same_end = select(alike.c.id).where(alike.c.parent == job.c.id, alike.c.status == job.c.status)
+    return and_(
+        job.c.kind == "job",
+        children.correlate(job).scalar_subquery() == 1,
+        or_(job.c.status.in_(("finished", "running")), same_end.correlate(job).exists()),
     )
 
 
