@@ -207,21 +207,27 @@ class Recording:
             return
         self._brought.update(metrics)
         row = dict(metrics)
+        of_user = step is not None or "step" in row  # which may run ahead of Lightning's own steps
         if step is None:
             given = row.pop("step", None)
             step = int(given) if given is not None else trainer.fit_loop.epoch_loop._batches_that_stepped
-            self._add(row, {"epoch": row.pop("epoch", trainer.current_epoch)}, step)
+            self._add(row, {"epoch": row.pop("epoch", trainer.current_epoch)}, step, of_user=of_user)
         if trainer.training:
             if self._is_left_out(trainer, step):
                 return
-            self._add(row, self._rates, step)
+            self._add(row, self._rates, step, of_user=of_user)
         self.training.log(row, step=step)
         self._seen["rows of metrics"] += 1
 
-    def _add(self, row: dict[str, Any], values: Mapping[str, Any], step: int) -> None:
-        """Add values to a row, unless they stand at this step, or a later one, already."""
+    def _add(self, row: dict[str, Any], values: Mapping[str, Any], step: int, *, of_user: bool = False) -> None:
+        """Add values to a row, unless they stand at this step of Lightning's, or a later one, already.
+
+        `of_user` is set for a step that the program logs itself, at which they always stand.
+        """
         for key, value in values.items():
-            if step > self._beside.get(key, -1):
+            if of_user:
+                row[key] = value
+            elif step > self._beside.get(key, -1):
                 self._beside[key] = step
                 row[key] = value
 

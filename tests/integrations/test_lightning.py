@@ -275,6 +275,23 @@ def test_fewer_steps_can_be_recorded(tmp_path: Path) -> None:
     assert epochs.metrics["val_loss"].count == 2
 
 
+class AheadOfItself(Net):
+    """A module that logs a step of its own, far ahead."""
+
+    def on_train_epoch_end(self) -> None:
+        self.log("step", 100.0 + self.current_epoch)
+
+
+@pytest.mark.usefixtures("autolog")
+def test_a_step_of_the_programs_own_costs_no_other_points(tmp_path: Path) -> None:
+    """Rates and epochs of later batches stand at Lightning's steps, though a row was ahead of them."""
+    trainer(tmp_path, max_epochs=3).fit(AheadOfItself(), loader())
+    history = autotrack.get_run().history(["train/learning_rate", "epoch"])
+    steps = {key: set(history[history["metric"] == key]["step"]) for key in history["metric"].unique()}
+    assert set(range(12)) <= steps["train/learning_rate"]
+    assert set(range(12)) <= steps["epoch"]
+
+
 class Telling(Net):
     """A module that logs its loss in each way that Lightning has."""
 
